@@ -1,0 +1,94 @@
+"""Files that are either whole or absent: atomic writes, Parquet with metadata, digests."""
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from resurvey.errors import ResurveyError
+
+META_KEY = b"resurvey"
+
+
+@contextlib.contextmanager
+def atomic(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success it is renamed to `path`, on any failure it is removed.
+
+    The name is unique per call, so two jobs writing the same file never mix: the last whole one stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    try:
+        yield part
+        with open(part, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise ResurveyError(f"{path}: cannot be written ({error.strerror or error}); nothing was left behind") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(data: object, path: str | os.PathLike) -> None:
+    """Write `data` as indented JSON, atomically."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> dict:
+    """Read a JSON file. Raises ResurveyError naming the file when it is missing or not JSON."""
+    try:
+        return json.loads(Path(path).read_text())
+    except OSError as error:
+        raise ResurveyError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise ResurveyError(f"{path}: is not JSON ({error}); delete it and run again") from error
+
+
+def with_meta(schema: pa.Schema, meta: dict) -> pa.Schema:
+    """`schema` with `meta` as its `resurvey` entry (other entries are kept)."""
+    return schema.with_metadata({**(schema.metadata or {}), META_KEY: json.dumps(meta, allow_nan=False).encode()})
+
+
+def write_table(table: pa.Table, path: str | os.PathLike, meta: dict, **options) -> None:
+    """Write a Parquet file with `meta` in its file metadata, atomically. `options` go to pyarrow."""
+    with atomic(path) as part:
+        pq.write_table(table.cast(with_meta(table.schema, meta)), part, **options)
+
+
+def open_parquet(path: str | os.PathLike) -> pq.ParquetFile:
+    """Open a Parquet file. Raises ResurveyError naming the file when it is missing, truncated or not Parquet."""
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ResurveyError(f"{path}: is not a readable Parquet file ({error}); delete it and run again") from error
+
+
+def read_table(path: str | os.PathLike, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file whole, or only `columns`. Raises ResurveyError naming the file, or the missing columns."""
+    file = open_parquet(path)
+    missing = sorted(set(columns or []) - set(file.schema_arrow.names))
+    if missing:
+        raise ResurveyError(f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(file.schema_arrow.names)}")
+    try:
+        return file.read(columns)
+    except (OSError, pa.ArrowException) as error:
+        raise ResurveyError(f"{path}: is damaged ({error}); delete it and run again") from error
+
+
+def read_meta(path: str | os.PathLike) -> dict:
+    """The `resurvey` metadata of a Parquet file; {} when another program wrote it."""
+    return json.loads((open_parquet(path).schema_arrow.metadata or {}).get(META_KEY, b"{}"))
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Hex SHA-256 digest of a file."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
