@@ -11,7 +11,9 @@ from resurvey.errors import ResurveyError
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with one subparser per module of resurvey.commands; underscores in names become dashes."""
-    parser = argparse.ArgumentParser(prog="resurvey", description="Survey archives to catalogues and figures with neural networks.")
+    parser = argparse.ArgumentParser(
+        prog="resurvey", description="Survey archives to catalogues and figures with neural networks."
+    )
     parser.add_argument("--version", action="version", version=f"resurvey {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for info in pkgutil.iter_modules(commands.__path__):

@@ -31,7 +31,9 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             os.fsync(handle.fileno())
         os.replace(part, path)
     except OSError as error:
-        raise ResurveyError(f"{path}: cannot be written ({error.strerror or error}); nothing was left behind") from error
+        raise ResurveyError(
+            f"{path}: cannot be written ({error.strerror or error}); nothing was left behind"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -76,7 +78,9 @@ def read_table(path: str | os.PathLike, columns: list[str] | None = None) -> pa.
     file = open_parquet(path)
     missing = sorted(set(columns or []) - set(file.schema_arrow.names))
     if missing:
-        raise ResurveyError(f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(file.schema_arrow.names)}")
+        raise ResurveyError(
+            f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(file.schema_arrow.names)}"
+        )
     try:
         return file.read(columns)
     except (OSError, pa.ArrowException) as error:

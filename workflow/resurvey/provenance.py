@@ -36,10 +36,14 @@ def common_origin(metas: Iterable[tuple[str, dict]]) -> str:
     seen: dict[str, str] = {}
     for name, meta in metas:
         if meta.get("origin") not in ("real", "mock"):
-            raise ResurveyError(f"{name}: does not say whether it is real or mock; make it again with resurvey {__version__}")
+            raise ResurveyError(
+                f"{name}: does not say whether it is real or mock; make it again with resurvey {__version__}"
+            )
         seen.setdefault(meta["origin"], name)
     if len(seen) > 1:
-        raise ResurveyError(f"real and mock inputs are mixed: {seen['real']} is real, {seen['mock']} is mock; use another run name")
+        raise ResurveyError(
+            f"real and mock inputs are mixed: {seen['real']} is real, {seen['mock']} is mock; use another run name"
+        )
     if not seen:
         raise ResurveyError("no inputs were given")
     return next(iter(seen))

@@ -1,0 +1,287 @@
+"""Settings: config.yaml, the preset under it, and the release, dataset and paper files that they name, checked and put together.
+
+Everything is checked before any job: an unknown key names its file, its place and the nearest valid key.
+"""
+
+import copy
+import difflib
+import json
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import jsonschema
+import yaml
+
+from resurvey.errors import ResurveyError
+
+WORKFLOW = Path(__file__).parents[1]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, and reads 1e-3 as the number that it is."""
+
+    def construct_mapping(self, node, deep=False):
+        names = [key.value for key, _ in node.value if key.value != "<<"]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ResurveyError(
+                f"{node.start_mark.name}, line {node.start_mark.line + 1}: {', '.join(twice)} is given twice"
+            )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*\.\d*([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.inf|\.nan)$"),
+    list("-+0123456789."),
+)
+
+
+def read_yaml(path: str | os.PathLike) -> dict:
+    """Read a YAML mapping. Raises ResurveyError naming the file and line."""
+    try:
+        with open(path) as handle:
+            data = yaml.load(handle, _Loader)
+    except OSError as error:
+        raise ResurveyError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except yaml.YAMLError as error:
+        raise ResurveyError(f"{path}: is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ResurveyError(f"{path}: must hold `key: value` lines")
+    return data
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """A hint for a misspelt name: the nearest valid one, else all of them."""
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"valid are {', '.join(sorted(valid))}"
+
+
+def available(kind: str) -> list[str]:
+    """Names of the files in workflow/{kind}: releases, datasets, papers, presets."""
+    return sorted(path.stem for path in (WORKFLOW / kind).glob("*.yaml"))
+
+
+def _named(kind: str, name: str, where: str) -> dict:
+    if name not in available(kind):
+        raise ResurveyError(f"{where}: there is no {kind[:-1]} {name!r}; {nearest(name, available(kind))}")
+    return read_yaml(WORKFLOW / kind / f"{name}.yaml")
+
+
+def validate(data: dict, schema: str, where: str) -> None:
+    """Check `data` against workflow/schemas/{schema}.schema.json; `where` (a file) begins the message of the ResurveyError."""
+    rules = json.loads((WORKFLOW / "schemas" / f"{schema}.schema.json").read_text())
+    errors = sorted(jsonschema.Draft202012Validator(rules).iter_errors(data), key=lambda error: list(error.path))
+    if errors:
+        raise ResurveyError("\n".join(f"{where}: {_explain(error)}" for error in errors))
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    key = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties" and isinstance(error.schema.get("properties"), dict):
+        unknown = sorted(set(error.instance) - set(error.schema["properties"]))
+        hints = (
+            f"unknown key {'.'.join(filter(None, [key, name]))}; {nearest(name, list(error.schema['properties']))}"
+            for name in unknown
+        )
+        return "; ".join(hints)
+    if error.validator == "enum":
+        return f"{key}: {error.instance!r} is not possible; {nearest(str(error.instance), [str(v) for v in error.validator_value])}"
+    if error.validator == "type":
+        wanted = error.validator_value
+        wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
+        return f"{key}: {error.instance!r} should be of type {wanted}"
+    if error.validator == "pattern":
+        hint = error.schema.get("description", f"pattern {error.validator_value}")
+        return f"{key}: {error.instance!r} is not possible ({hint})"
+    return f"{key}: {error.message}" if key else error.message
+
+
+def overlay(base: dict, over: dict) -> dict:
+    """`base` with the values of `over`; mappings are merged, null leaves the base's value, all else is replaced."""
+    result = copy.deepcopy(base)
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = overlay(result[key], value)
+        elif value is not None or key not in result:
+            result[key] = copy.deepcopy(value)
+    return result
+
+
+def load(path: str | os.PathLike = "config.yaml", overrides: dict | None = None) -> dict:
+    """Read a config file, overlay `overrides` (as Snakemake's --config gives them) and resolve it."""
+    return resolve(overlay(read_yaml(path), overrides or {}), str(path))
+
+
+def resolve(config: dict, where: str = "config.yaml") -> dict:
+    """The whole of the settings of a run.
+
+    Returns a dict: `run, preset, seed, engine, skip_below, mock`; `archive` = {kind, name, root, origin};
+    `releases`, `datasets`, `papers`, `models` by name, complete and checked; `apply` = (model, dataset) pairs.
+    Raises ResurveyError naming file, key and the nearest valid one.
+    """
+    config = {key: value for key, value in config.items() if not key.startswith("_")}
+    validate(config, "config", where)
+    preset = _named("presets", config["preset"], where)
+    validate(preset, "config", f"workflow/presets/{config['preset']}.yaml")
+    both = overlay(preset, config)
+    for key in ("archive", "papers"):
+        if both.get(key) is None:
+            raise ResurveyError(f"{where}: {key} is null and the preset {config['preset']} gives none; set {key}")
+
+    papers = {name: _named("papers", name, where) for name in both["papers"]}
+    models = _models(papers, both.get("models") or {}, where)
+    apply = [(name, model["dataset"]) for name, model in models.items()]
+    for model, names in (both.get("apply") or {}).items():
+        if model not in models:
+            raise ResurveyError(f"{where}: apply: there is no model {model!r}; {nearest(model, list(models))}")
+        apply += [(model, name) for name in names]
+    used = sorted({dataset for _, dataset in apply})
+    for name in both.get("datasets") or {}:
+        if name not in available("datasets"):
+            raise ResurveyError(
+                f"{where}: datasets: there is no dataset {name!r}; {nearest(name, available('datasets'))}"
+            )
+    datasets = {name: _dataset(name, (both.get("datasets") or {}).get(name, {}), where) for name in used}
+    for name, model in models.items():
+        _check_model(name, model, datasets[model["dataset"]], models)
+    for model, name in apply:
+        trained, applied = datasets[models[model]["dataset"]]["grid"], datasets[name]["grid"]
+        if trained != applied:
+            raise ResurveyError(
+                f"{where}: model {model} is trained on grid {trained} but dataset {name} has {applied}; set datasets.{name}.grid to the same"
+            )
+    run = both.get("run") or both["preset"]
+    releases = {
+        name: _release(name, both.get("download") or {}, where)
+        for name in sorted({d["release"] for d in datasets.values()})
+    }
+    return {
+        "run": run,
+        "preset": both["preset"],
+        "seed": both["seed"],
+        "engine": both["engine"],
+        "skip_below": both["skip_below"],
+        "mock": {**(both.get("mock") or {}), "seed": both["seed"]},
+        "archive": _archive(both["archive"], run),
+        "releases": releases,
+        "datasets": datasets,
+        "papers": papers,
+        "models": models,
+        "apply": sorted(set(apply)),
+        "headline": _headline(both.get("headline") or {}, models, where),
+    }
+
+
+def _headline(chosen: dict, models: dict, where: str) -> dict:
+    """For each paper the model that its figures show: the chosen one, else the paper's first."""
+    first: dict[str, str] = {}
+    for name, model in models.items():
+        first.setdefault(model["paper"], name)
+    for paper, name in chosen.items():
+        valid = [model for model, entry in models.items() if entry["paper"] == paper]
+        if paper not in first or name not in valid:
+            hint = nearest(name, valid) if paper in first else nearest(paper, list(first))
+            raise ResurveyError(f"{where}: headline.{paper}: {name!r} is not a model of that paper; {hint}")
+    return {**first, **chosen}
+
+
+def _archive(value: str, run: str) -> dict:
+    """Where raw files come from: the mock archive is made first and then read like any mirror."""
+    if value == "mock":
+        origin = Path("resources", f"mock_{run}", "origin")
+        return {"kind": "mock", "name": f"mock_{run}", "root": str(origin), "origin": "mock"}
+    parts = urlsplit(value)
+    name = parts.netloc or "mirror" + re.sub(r"[^A-Za-z0-9]+", "_", parts.path).rstrip("_")
+    return {"kind": "url", "name": name.replace(":", "_"), "root": value.rstrip("/"), "origin": "real"}
+
+
+def _release(name: str, download: dict, where: str) -> dict:
+    release = _named("releases", name, "a dataset's release")
+    unknown = sorted(set(download) - set(release["etiquette"]))
+    if unknown:
+        raise ResurveyError(
+            f"{where}: unknown key download.{unknown[0]}; {nearest(unknown[0], list(release['etiquette']))}"
+        )
+    return {**release, "name": name, "etiquette": overlay(release["etiquette"], download)}
+
+
+def _dataset(name: str, over: dict, where: str) -> dict:
+    base = read_yaml(WORKFLOW / "datasets" / f"{name}.yaml")
+    validate(base, "dataset", f"workflow/datasets/{name}.yaml")
+    dataset = overlay(base, over)
+    validate(dataset, "dataset", f"{where}: datasets.{name}")
+    split = dataset["split"]
+    if split and abs(sum(split.values()) - 1) > 1e-9:
+        raise ResurveyError(
+            f"{where}: datasets.{name}.split sums to {sum(split.values()):g}; train + valid + test must be 1"
+        )
+    return {**dataset, "name": name}
+
+
+def _models(papers: dict, overrides: dict, where: str) -> dict:
+    models = {}
+    for paper, data in papers.items():
+        for name, entry in data["models"].items():
+            base = overlay(data.get("defaults", {}), entry)
+            validate(base, "model", f"workflow/papers/{paper}.yaml: models.{name}")
+            entry = overlay(base, overrides.get(name, {}))
+            validate(entry, "model", f"{where}: models.{name}")
+            models[name] = {**entry, "name": name, "paper": paper, "networks": _networks(name, entry, where)}
+    unknown = sorted(set(overrides) - set(models))
+    if unknown:
+        raise ResurveyError(f"{where}: models: there is no model {unknown[0]!r}; {nearest(unknown[0], list(models))}")
+    return models
+
+
+def _networks(model: str, entry: dict, where: str) -> dict:
+    """The networks of a model that are trained or shared, each with its own complete `training` settings."""
+    networks = {}
+    only = entry.get("only") or list(entry["networks"])
+    for name in only:
+        if name not in entry["networks"]:
+            raise ResurveyError(
+                f"{where}: models.{model}.only: there is no network {name!r}; {nearest(name, list(entry['networks']))}"
+            )
+        network = entry["networks"][name]
+        network = {**network, "training": overlay(entry["training"], network.get("training", {}))}
+        if network["role"] == "redshift" and not entry["joint"]:
+            for member in range(entry["members"]):
+                networks[f"{name}/member_{member:02d}"] = {**network, "ensemble": name, "member": member}
+        else:
+            networks[name] = network
+    return networks
+
+
+def _check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
+    where = f"model {name}"
+    if not dataset["classes"] or not dataset["split"]:
+        raise ResurveyError(
+            f"{where}: dataset {dataset['name']} has no classes or no split; networks cannot be trained on it"
+        )
+    labels = [entry["label"] for entry in dataset["classes"]]
+    for network, entry in model["networks"].items():
+        if entry["role"] != "classifier" and entry.get("class") not in labels:
+            raise ResurveyError(
+                f"{where}: network {network} is for class {entry.get('class')!r}; {nearest(str(entry.get('class')), labels)}"
+            )
+    for network, other in model.get("shares", {}).items():
+        if other not in models or network not in models[other]["networks"]:
+            raise ResurveyError(
+                f"{where}: shares {network} with {other}, which does not train it; name it in models.{other}.only"
+            )
+    length = dataset["grid"]["pixels"]
+    shape = model["architecture"]
+    for _ in shape["widths"]:
+        length = (
+            (length - shape["kernel"]) // shape["stride"] + 1
+            if shape["padding"] == "valid"
+            else -(-length // shape["stride"])
+        )
+        if length < 1:
+            raise ResurveyError(
+                f"{where}: {dataset['grid']['pixels']} pixels are too few for {len(shape['widths'])} blocks with padding valid; "
+                f"set models.{name}.architecture.padding to same, or fewer widths"
+            )

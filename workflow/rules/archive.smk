@@ -1,0 +1,76 @@
+# Archive: the mock survey where one is asked for, the master catalogue, the plan, and the transfer of raw files.
+
+
+if ARCHIVE["kind"] == "mock":
+
+    rule mock_archive:
+        # A small survey with known truth, in the real paths and formats.
+        output:
+            f"{ARCHIVE['root']}/truth.parquet",
+        params:
+            settings=as_json(**SETTINGS["mock"]),
+            release="sdss_dr16",
+            root=ARCHIVE["root"],
+            code=code_digest("simulate", "archive/mock_sdss"),
+        log:
+            f"logs/{SETTINGS['run']}/mock_archive.log",
+        threads: 2
+        resources:
+            mem_mb=2500,
+        shell:
+            "resurvey mock-archive --out {params.root} --release {params.release}"
+            " --settings {params.settings:q} --threads {threads} 2> {log}"
+
+
+rule fetch_catalogue:
+    # The needed columns of the survey's master catalogue.
+    input:
+        f"{ARCHIVE['root']}/truth.parquet" if ARCHIVE["kind"] == "mock" else [],
+    output:
+        f"{RESOURCES}/{{release}}/catalogue.parquet",
+    params:
+        settings=lambda wildcards: catalogue_settings(wildcards.release),
+        raw=f"{RESOURCES}/{{release}}",
+        code=code_digest("surveys/sdss_catalogue"),
+    log:
+        f"logs/{SETTINGS['run']}/fetch_catalogue/{{release}}.log",
+    resources:
+        downloads=1,
+        mem_mb=1500,
+    shell:
+        "resurvey fetch-catalogue --settings {params.settings:q} --raw {params.raw} --out {output} 2> {log}"
+
+
+rule plan:
+    # Which files to fetch from where; printed before the first download.
+    input:
+        f"{RUN}/{{dataset}}/targets.parquet",
+    output:
+        f"{RUN}/{{dataset}}/plan.parquet",
+    params:
+        settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
+        raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
+        code=code_digest("archive/plan"),
+    log:
+        f"logs/{SETTINGS['run']}/plan/{{dataset}}.log",
+    shell:
+        "resurvey plan --targets {input} --settings {params.settings:q} --raw {params.raw} --out {output} 2>&1 | tee {log}"
+
+
+rule fetch:
+    # The raw files of one shard, verified, with a manifest row for each.
+    input:
+        f"{RUN}/{{dataset}}/plan.parquet",
+    output:
+        f"{RUN}/{{dataset}}/downloads/{{shard}}.parquet",
+    params:
+        settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
+        raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
+    log:
+        f"logs/{SETTINGS['run']}/fetch/{{dataset}}/{{shard}}.log",
+    resources:
+        downloads=1,
+        mem_mb=1000,
+    shell:
+        "resurvey fetch --plan {input} --shard {wildcards.shard} --settings {params.settings:q}"
+        " --raw {params.raw} --out {output} 2> {log}"

@@ -1,0 +1,109 @@
+# What all rules share: the settings of the run, the path grammar in functions, and the digests that decide what is redone.
+
+import json
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+from resurvey import settings as resurvey_settings
+from resurvey.errors import ResurveyError
+from resurvey.provenance import code_digest
+
+try:
+    SETTINGS = resurvey_settings.resolve(config)
+except ResurveyError as error:
+    raise WorkflowError(str(error)) from None
+
+RUN = f"results/{SETTINGS['run']}"
+ARCHIVE = SETTINGS["archive"]
+RESOURCES = f"resources/{ARCHIVE['name']}"
+PYTHON = sys.executable
+
+
+wildcard_constraints:
+    dataset="|".join(SETTINGS["datasets"]),
+    model="|".join(SETTINGS["models"]),
+    paper="|".join(SETTINGS["papers"]),
+    release="|".join(SETTINGS["releases"]),
+    network=r"[A-Za-z0-9_]+(/member_\d+)?",
+    shard=r"\d{4}",
+
+
+def as_json(**values):
+    """Settings as one JSON text: a changed value changes the params of the rule, and only of that rule."""
+    return json.dumps(values, sort_keys=True)
+
+
+def shard_names(dataset):
+    return [f"{number:04d}" for number in range(SETTINGS["datasets"][dataset]["shards"])]
+
+
+def shard_files(dataset):
+    return [f"{RUN}/{dataset}/shards/{shard}.parquet" for shard in shard_names(dataset)]
+
+
+def trained_networks(model):
+    """Networks that the model trains itself, without those that it shares with another."""
+    entry = SETTINGS["models"][model]
+    return [network for network in entry["networks"] if network not in entry.get("shares", {})]
+
+
+def network_homes(model):
+    """{network: the model in whose folder it lives}."""
+    shares = SETTINGS["models"][model].get("shares", {})
+    return {network: shares.get(network, model) for network in SETTINGS["models"][model]["networks"]}
+
+
+def network_folders(model):
+    return [f"{RUN}/models/{home}/{network}" for network, home in network_homes(model).items()]
+
+
+def classes(model):
+    return SETTINGS["datasets"][SETTINGS["models"][model]["dataset"]]["classes"]
+
+
+def release_of(dataset):
+    return SETTINGS["releases"][SETTINGS["datasets"][dataset]["release"]]
+
+
+def archive_settings(dataset):
+    """What the commands that touch the archive need to know."""
+    release = release_of(dataset)
+    return {
+        "release": release,
+        "root": ARCHIVE["root"] if ARCHIVE["kind"] == "url" else str(Path(ARCHIVE["root"]).absolute().as_uri()),
+        "origin": ARCHIVE["origin"],
+        "etiquette": release["etiquette"],
+    }
+
+
+def catalogue_settings(release):
+    """For the master catalogue: its release and root, and the query where a dataset asks for one instead of the bulk file."""
+    datasets = {name: entry for name, entry in SETTINGS["datasets"].items() if entry["release"] == release}
+    source = sorted({entry.get("catalogue_source", "archive") for entry in datasets.values()})
+    return as_json(**archive_settings(next(iter(datasets))), catalogue_source=source[0], datasets=datasets if source[0] == "astroquery" else {})
+
+
+def target_settings(dataset):
+    """What decides the selection: not the grid, not the masks."""
+    entry = SETTINGS["datasets"][dataset]
+    return {key: entry[key] for key in entry if key not in ("grid", "resample", "masks")}
+
+
+def training_settings(model, network):
+    """What decides the weights of one network: nothing of its siblings."""
+    entry = SETTINGS["models"][model]
+    entry = {key: entry[key] for key in entry if key not in ("only", "shares", "networks")} | {"networks": {network: entry["networks"][network]}}
+    return as_json(model=model, paper=entry["paper"], entry=entry, classes=classes(model), dataset=entry["dataset"], seed=SETTINGS["seed"])
+
+
+def prediction_files(model, dataset):
+    return [f"{RUN}/{dataset}/predictions/{model}/{shard}.parquet" for shard in shard_names(dataset)]
+
+
+def catalogue_files():
+    return [f"{RUN}/{dataset}/catalogues/{model}.{kind}" for model, dataset in SETTINGS["apply"] for kind in ("parquet", "fits")]
+
+
+def table_file(model):
+    return f"{RUN}/{SETTINGS['models'][model]['paper']}/tables/{model}.parquet"

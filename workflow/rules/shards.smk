@@ -1,0 +1,24 @@
+# Shards: raw spectra on the dataset's grid, with what could not be read beside them.
+
+
+rule shard:
+    input:
+        targets=f"{RUN}/{{dataset}}/targets.parquet",
+        downloads=f"{RUN}/{{dataset}}/downloads/{{shard}}.parquet",
+    output:
+        shard=f"{RUN}/{{dataset}}/shards/{{shard}}.parquet",
+        rejected=f"{RUN}/{{dataset}}/shards/{{shard}}.rejected.parquet",
+    params:
+        settings=lambda wildcards: as_json(
+            dataset=SETTINGS["datasets"][wildcards.dataset], release=release_of(wildcards.dataset), origin=ARCHIVE["origin"]
+        ),
+        raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
+        code=code_digest("shards", "surveys"),
+    log:
+        f"logs/{SETTINGS['run']}/shard/{{dataset}}/{{shard}}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "resurvey shard --targets {input.targets} --shard {wildcards.shard} --downloads {input.downloads} --raw {params.raw}"
+        " --settings {params.settings:q} --out {output.shard} --rejected {output.rejected} --threads {threads} 2> {log}"

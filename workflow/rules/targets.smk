@@ -1,0 +1,19 @@
+# Targets: the selection, one identity per object, splits, and the shard of each spectrum.
+
+
+rule targets:
+    input:
+        lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}/catalogue.parquet",
+    output:
+        targets=f"{RUN}/{{dataset}}/targets.parquet",
+        rejected=f"{RUN}/{{dataset}}/targets.rejected.parquet",
+    params:
+        settings=lambda wildcards: as_json(dataset=target_settings(wildcards.dataset), seed=SETTINGS["seed"]),
+        code=code_digest("targets"),
+    log:
+        f"logs/{SETTINGS['run']}/targets/{{dataset}}.log",
+    resources:
+        mem_mb=4000,
+    shell:
+        "resurvey targets --catalogue {input} --settings {params.settings:q}"
+        " --out {output.targets} --rejected {output.rejected} 2> {log}"
