@@ -100,12 +100,12 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 
 def overlay(base: dict, over: dict) -> dict:
-    """`base` with the values of `over`; mappings are merged, null leaves the base's value, all else is replaced."""
+    """`base` with the values of `over`; mappings are merged, all else (null too) is replaced."""
     result = copy.deepcopy(base)
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(result.get(key), dict):
             result[key] = overlay(result[key], value)
-        elif value is not None or key not in result:
+        else:
             result[key] = copy.deepcopy(value)
     return result
 
@@ -126,7 +126,7 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
     validate(config, "config", where)
     preset = _named("presets", config["preset"], where)
     validate(preset, "config", f"workflow/presets/{config['preset']}.yaml")
-    both = overlay(preset, config)
+    both = overlay(preset, {key: value for key, value in config.items() if value is not None})
     for key in ("archive", "papers"):
         if both.get(key) is None:
             raise ResurveyError(f"{where}: {key} is null and the preset {config['preset']} gives none; set {key}")

@@ -12,6 +12,8 @@ if ARCHIVE["kind"] == "mock":
             release="sdss_dr16",
             root=ARCHIVE["root"],
             code=code_digest("simulate", "archive/mock_sdss"),
+        conda:
+            "../../envs/data.yaml"
         log:
             f"logs/{SETTINGS['run']}/mock_archive.log",
         threads: 2
@@ -32,6 +34,8 @@ rule fetch_catalogue:
         settings=lambda wildcards: catalogue_settings(wildcards.release),
         raw=f"{RESOURCES}/{{release}}",
         code=code_digest("surveys/sdss_catalogue"),
+    conda:
+        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/fetch_catalogue/{{release}}.log",
     resources:
@@ -51,6 +55,8 @@ rule plan:
         settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
         raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
         code=code_digest("archive/plan"),
+    conda:
+        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/plan/{{dataset}}.log",
     shell:
@@ -66,6 +72,8 @@ rule fetch:
     params:
         settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
         raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
+    conda:
+        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/fetch/{{dataset}}/{{shard}}.log",
     resources:

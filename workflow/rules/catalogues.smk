@@ -17,6 +17,8 @@ rule catalogue:
         count=lambda wildcards, input: len(input.shards),
         models=f"{RUN}/models",
         code=code_digest("catalogues"),
+    conda:
+        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/catalogue/{{dataset}}/{{model}}.log",
     resources:
@@ -35,6 +37,8 @@ rule evaluate:
         f"{RUN}/{{paper}}/tables/{{model}}.parquet",
     params:
         code=code_digest("catalogues", "metrics/tables"),
+    conda:
+        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/evaluate/{{paper}}/{{model}}.log",
     shell:

@@ -17,7 +17,13 @@ except ResurveyError as error:
 RUN = f"results/{SETTINGS['run']}"
 ARCHIVE = SETTINGS["archive"]
 RESOURCES = f"resources/{ARCHIVE['name']}"
-PYTHON = sys.executable
+
+# A job finds the package beside its rules, with this interpreter or, under --sdm conda, with its environment's own.
+PYTHON = "python" if "conda" in map(str, workflow.deployment_settings.deployment_method) else sys.executable
+shell.prefix(
+    f"set -euo pipefail; export PYTHONPATH='{Path(workflow.basedir) / 'workflow'}'${{PYTHONPATH:+:$PYTHONPATH}}; "
+    f"resurvey() {{ '{PYTHON}' -m resurvey \"$@\"; }}; "
+)
 
 
 wildcard_constraints:

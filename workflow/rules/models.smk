@@ -12,6 +12,8 @@ rule train_network:
         count=lambda wildcards, input: len(input),
         folder=lambda wildcards, output: Path(output[0]).parent,
         code=code_digest("networks", "training", "shards/reading"),
+    conda:
+        "../../envs/networks.yaml"
     log:
         f"logs/{SETTINGS['run']}/train/{{model}}/{{network}}.log",
     threads: 1

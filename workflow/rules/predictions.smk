@@ -20,6 +20,8 @@ rule infer:
         ),
         models=f"{RUN}/models",
         code=code_digest("inference/predict", "inference/engines", "networks"),
+    conda:
+        "../../envs/networks.yaml"
     log:
         f"logs/{SETTINGS['run']}/infer/{{dataset}}/{{model}}/{{shard}}.log",
     threads: 1
@@ -42,6 +44,8 @@ rule calibrate:
         count=lambda wildcards, input: len(input.predictions),
         models=f"{RUN}/models",
         code=code_digest("inference/calibration"),
+    conda:
+        "../../envs/networks.yaml"
     log:
         f"logs/{SETTINGS['run']}/calibrate/{{model}}.log",
     shell:

@@ -14,6 +14,8 @@ rule shard:
         ),
         raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
         code=code_digest("shards", "surveys"),
+    conda:
+        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/shard/{{dataset}}/{{shard}}.log",
     threads: 1

@@ -10,6 +10,8 @@ rule targets:
     params:
         settings=lambda wildcards: as_json(dataset=target_settings(wildcards.dataset), seed=SETTINGS["seed"]),
         code=code_digest("targets"),
+    conda:
+        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/targets/{{dataset}}.log",
     resources:

@@ -1,0 +1,113 @@
+"""Settings stop before any job, and the message says file, key and what to type instead."""
+
+import pytest
+import yaml
+from conftest import ROOT
+from resurvey import settings
+from resurvey.errors import ResurveyError
+
+CONFIG = ROOT / "config.yaml"
+
+
+def load(**overrides):
+    return settings.load(CONFIG, overrides)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "demo", "paper", "full"])
+def test_presets_resolve(preset):
+    resolved = load(preset=preset)
+    assert resolved["run"] == preset
+    assert resolved["archive"]["origin"] == ("mock" if preset in ("smoke", "demo") else "real")
+
+
+@pytest.mark.parametrize("preset", ["smoke", "demo", "paper", "full"])
+def test_presets_hold_only_keys_of_the_config(preset):
+    config = yaml.safe_load(CONFIG.read_text())
+    overlay = yaml.safe_load((ROOT / "workflow" / "presets" / f"{preset}.yaml").read_text())
+    assert set(overlay) <= set(config)
+
+
+def test_paper_preset_is_the_paper():
+    resolved = load(preset="paper")
+    dataset = resolved["datasets"]["sdss_dr16"]
+    assert dataset["per_class"] * len(dataset["classes"]) == 260_000
+    assert dataset["grid"] == {"start": 4000.0, "step": 1.0, "pixels": 5001}
+    networks = resolved["models"]["gasnet2_sdss"]["networks"]
+    assert len(networks) == 13
+    assert [name for name, entry in networks.items() if entry["role"] == "classifier"] == ["ResNet_P"]
+    assert networks["ResNet_7"]["training"]["epochs"] == 50
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"pressets": "demo"}, ["pressets", "did you mean preset"]),
+        ({"preset": "dmo"}, ["preset", "did you mean demo"]),
+        ({"engine": "onnx"}, ["engine", "did you mean openvino"]),
+        ({"papers": ["gasnet"]}, ["gasnet", "did you mean gasnet2"]),
+        ({"seed": "x"}, ["seed", "integer"]),
+        ({"archive": "/data/sdss"}, ["archive", "file:///"]),
+        ({"datasets": {"sdss": {}}}, ["datasets", "did you mean sdss_dr16"]),
+        ({"datasets": {"sdss_dr16": {"grid": {"pixel": 5}}}}, ["datasets.sdss_dr16", "grid.pixel", "pixels"]),
+        ({"datasets": {"sdss_dr16": {"split": {"train": 0.9}}}}, ["split", "must be 1"]),
+        ({"models": {"gasnet2_sdss": {"training": {"epoch": 4}}}}, ["training.epoch", "epochs"]),
+        ({"models": {"gasnet2_sds": {}}}, ["gasnet2_sds", "gasnet2_sdss"]),
+        ({"models": {"gasnet2_sdss": {"only": ["ResNet_13"]}}}, ["only", "ResNet_1"]),
+        ({"models": {"gasnet2_sdss": {"architecture": {"padding": "valid"}}}}, ["1251 pixels", "padding"]),
+        ({"download": {"conections": 3}}, ["download.conections", "connections"]),
+        ({"headline": {"gasnet2": "gasnet2_zpdf"}}, ["headline", "gasnet2_sdss_zpdf"]),
+        ({"apply": {"gasnet2_sdss": ["sdss_dr16_all"]}}, ["grid", "sdss_dr16_all"]),
+        ({"mock": {"per_clas": 3}}, ["mock.per_clas", "per_class"]),
+    ],
+)
+def test_mistakes_name_key_and_remedy(overrides, words):
+    with pytest.raises(ResurveyError) as error:
+        load(**{"preset": "demo", **overrides})
+    for word in words:
+        assert word in str(error.value)
+    assert "Traceback" not in str(error.value)
+
+
+def test_shared_network_must_be_trained():
+    with pytest.raises(ResurveyError, match="shares ResNet_P"):
+        load(preset="demo", models={"gasnet2_sdss": {"only": ["ResNet_10"]}})
+
+
+def test_config_wins_over_preset_and_null_does_not():
+    resolved = load(preset="demo", archive="file:///mirror", papers=None)
+    assert resolved["archive"] == {"kind": "url", "name": "mirror_mirror", "root": "file:///mirror", "origin": "real"}
+    assert list(resolved["papers"]) == ["gasnet2"]
+
+
+def test_null_in_an_override_lifts_a_cut():
+    resolved = load(preset="demo", datasets={"sdss_dr16": {"selection": {"targettype": None}}})
+    assert resolved["datasets"]["sdss_dr16"]["selection"]["targettype"] is None
+
+
+def test_members_can_be_jobs_of_their_own():
+    networks = load(preset="demo", models={"gasnet2_sdss_zpdf": {"joint": False}})["models"]["gasnet2_sdss_zpdf"][
+        "networks"
+    ]
+    members = [name for name in networks if name.startswith("ResNet_7/")]
+    assert members == [f"ResNet_7/member_{number:02d}" for number in range(3)]
+    assert networks["ResNet_7/member_01"]["ensemble"] == "ResNet_7"
+
+
+def test_a_network_may_train_longer_than_its_siblings():
+    override = {"gasnet2_sdss_zpdf": {"networks": {"ResNet_7": {"training": {"epochs": 16}}}}}
+    networks = load(preset="demo", models=override)["models"]["gasnet2_sdss_zpdf"]["networks"]
+    assert networks["ResNet_7"]["training"]["epochs"] == 16
+    assert networks["ResNet_8"]["training"]["epochs"] != 16
+
+
+def test_key_given_twice(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("preset: demo\npreset: paper\n")
+    with pytest.raises(ResurveyError, match="given twice"):
+        settings.load(file)
+
+
+def test_scientific_notation_is_a_number(tmp_path):
+    file = tmp_path / "numbers.yaml"
+    file.write_text("a: 1e-3\nb: 1.5E7\nc: 2\nd: v5_13_0\n")
+    assert settings.read_yaml(file) == {"a": 0.001, "b": 1.5e7, "c": 2, "d": "v5_13_0"}
