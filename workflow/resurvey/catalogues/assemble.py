@@ -1,0 +1,137 @@
+"""From network outputs to catalogue rows: best class, its redshift and errors, flags. Used by the merge and by `predict`."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from resurvey.catalogues import flags as fl
+from resurvey.catalogues.columns import FIXED, catalogue_schema, classes_of
+from resurvey.catalogues.errors import calibrated
+from resurvey.errors import ResurveyError
+from resurvey.files import META_KEY
+
+Flag = fl.Flag
+
+
+def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None, models: list[dict]) -> pa.Table:
+    """Catalogue rows, one per row of `predictions`, in their order, with the schema of `catalogue_schema`.
+
+    predictions: `spectrum_id`, `prob_*`, `z_*`, `z_std_*`, `z_point_*`.
+    targets: `spectrum_id` and any of the catalogue's fixed columns (a shard's, say); its `z` is the label. What is absent
+      becomes null. Its `resurvey` metadata says `origin` and `grid` of the spectra.
+    calibration: the content of the model's calibration.json, or None: z_err is null.
+    models: the model.json of the networks; read are `role`, `class`, `origin`, `grid`, `metrics.val_mae`,
+      `metrics.z_min`, `metrics.z_max`.
+    Raises ResurveyError when a prediction has no row in `targets` or ids repeat.
+    """
+    labels, redshift, _ = classes_of(predictions.column_names)
+    if not labels:
+        found = ", ".join(predictions.column_names)
+        raise ResurveyError(f"the predictions hold no class probabilities (columns prob_*); found {found}")
+    meta = json.loads((targets.schema.metadata or {}).get(META_KEY, b"{}"))
+    targets = _aligned(predictions, targets)
+    data = {name: targets[name] for name in targets.column_names if name != "z"}
+    if "z" in targets.column_names:
+        data["z_label"] = targets["z"]
+    data |= {name: predictions[name] for name in predictions.column_names}
+
+    prob = np.column_stack([_array(predictions[f"prob_{label}"]) for label in labels])
+    finite = np.isfinite(prob).all(1)
+    best = np.where(finite, np.argmax(np.where(np.isfinite(prob), prob, -1), 1), -1)
+    rows = np.arange(len(best))
+    z, std, err = (np.full(len(best), np.nan) for _ in range(3))
+    for index, label in enumerate(labels):
+        here = best == index
+        if label in redshift:
+            z[here] = _array(predictions[f"z_{label}"])[here]
+            std[here] = _array(predictions[f"z_std_{label}"])[here]
+            err[here] = calibrated(std[here], label, calibration)
+    data |= {
+        "class": pa.array(np.array([*labels, ""], object)[best], mask=best < 0),
+        "class_prob": pa.array(prob[rows, best], mask=best < 0),
+        "z": _nullable(z),
+        "z_std": _nullable(std),
+        "z_err": _nullable(err),
+    }
+    if "n_good" not in data:
+        raise ResurveyError("the spectra's table lacks n_good (good pixels of the grid); make the shard again")
+    data["flags"] = pa.array(_flags(data, labels, best, z, std, models, meta), pa.int32())
+    schema = catalogue_schema(predictions.column_names)
+    arrays = [data[f.name].cast(f.type) if f.name in data else pa.nulls(len(best), f.type) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _aligned(predictions: pa.Table, targets: pa.Table) -> pa.Table:
+    """The rows of `targets` in the order of `predictions`, without columns that the catalogue does not know."""
+    known = [c.name for c in FIXED if c.name in targets.column_names] + ["z"] * ("z" in targets.column_names)
+    keys, wanted = targets["spectrum_id"].combine_chunks(), predictions["spectrum_id"].combine_chunks()
+    for name, ids in (("targets", keys), ("predictions", wanted)):
+        if pc.count_distinct(ids).as_py() != len(ids):
+            counts = pc.value_counts(ids).to_pylist()
+            twice = next(entry["values"] for entry in counts if entry["counts"] > 1)
+            raise ResurveyError(f"spectrum_id {twice} stands more than once in the {name}; make them again")
+    place = pc.index_in(wanted, keys)
+    if place.null_count:
+        lost = wanted.filter(pc.is_null(place))
+        raise ResurveyError(
+            f"{len(lost)} predictions have no spectrum, the first is {lost[0]}; make the predictions again"
+        )
+    return targets.select(known).take(place)
+
+
+def _array(column: pa.ChunkedArray) -> np.ndarray:
+    """Float64 values of a column, null as NaN."""
+    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _nullable(values: np.ndarray) -> pa.Array:
+    return pa.array(values, mask=~np.isfinite(values))
+
+
+def _flags(
+    data: dict, labels: list[str], best: np.ndarray, z: np.ndarray, std: np.ndarray, models: list[dict], meta: dict
+):
+    """The bits of each row, int32; a comparison with an unknown value (null) sets no bit."""
+    bits = np.zeros(len(best), np.int32)
+
+    def mark(flag: Flag, where: np.ndarray) -> None:
+        bits[where] |= int(flag)
+
+    def column(name: str) -> np.ndarray:
+        return _array(data[name]) if name in data else np.full(len(best), np.nan)
+
+    ensembles = {model["class"]: model for model in models if model.get("role") == "redshift"}
+    extragalactic = np.array([not label.startswith("STAR") for label in [*labels, "STAR"]])[best]
+    for index, label in enumerate(labels):
+        here, metrics = best == index, ensembles.get(label, {}).get("metrics", {})
+        if "val_mae" in metrics:
+            mark(Flag.UNSTABLE, here & (std >= metrics["val_mae"]))
+        mark(Flag.Z_RANGE, here & ((z < metrics.get("z_min", -np.inf)) | (z > metrics.get("z_max", np.inf))))
+        has_network = f"z_{label}" in data
+        mark(Flag.NO_NETWORK, here & extragalactic & (not has_network))
+        mark(Flag.BAD_OUTPUT, here & has_network & ~np.isfinite(z))
+    mark(Flag.BAD_OUTPUT, best < 0)
+    mark(Flag.LOW_PROB, column("class_prob") < fl.LOW_PROBABILITY)
+    mark(Flag.LOW_SN, column("sn_median") < fl.LOW_SN_BELOW)
+    grid = meta.get("grid") or next((model["grid"] for model in models if model.get("grid")), None)
+    if grid:
+        good = column("n_good")
+        mark(Flag.MISSING_PIXELS, good < (1 - fl.MISSING_FRACTION) * grid["pixels"])
+        mark(Flag.MOSTLY_MISSING, good < (1 - fl.MOSTLY_MISSING_FRACTION) * grid["pixels"])
+        last = grid["start"] + grid["step"] * (grid["pixels"] - 1)
+        inside = (column("coverage_min") > grid["start"] + grid["step"]) | (
+            column("coverage_max") < last - grid["step"]
+        )
+        mark(Flag.NO_COVERAGE, inside | ~np.isfinite(column("coverage_min")))
+    mark(Flag.SURVEY_WARNING, column("survey_zwarning") > 0)
+    if "survey_class" in data:
+        survey = np.array([str(name or "").strip() for name in data["survey_class"].to_pylist()], object)
+        ours = np.array([*(label.split("_")[0] for label in labels), ""], object)[best]
+        mark(Flag.CLASS_DIFFERS, (survey != "") & (ours != "") & (survey != ours))
+    if "split" in data:
+        mark(Flag.SEEN_IN_TRAINING, np.isin(data["split"].to_numpy(zero_copy_only=False), ["train", "valid"]))
+    if meta.get("origin") == "real" and any(model.get("origin") == "mock" for model in models):
+        mark(Flag.MOCK_TRAINED_REAL_INPUT, np.ones(len(best), bool))
+    return bits

@@ -1,0 +1,67 @@
+"""A catalogue → the tidy table: the true class's network for the paper's scores, the predicted class's for the whole chain."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from resurvey.catalogues.columns import classes_of
+from resurvey.catalogues.errors import calibrated
+from resurvey.errors import ResurveyError
+from resurvey.metrics.layouts import COLUMNS
+from resurvey.metrics.tables import Tidy, make_label
+
+
+def tidy_from_catalogue(frame: pd.DataFrame, meta: dict, path: Path | str) -> Tidy:
+    """Rows of the test split (all rows where there is no split) with a true class.
+
+    The truth is `label` and `z_label`; where the table has no labels (own spectra), the survey's class, subclass and z.
+    """
+    if "class" not in frame or not {"label", "survey_class"} & set(frame.columns):
+        raise ResurveyError(f"{path}: raw network outputs without the truth; give the catalogue or the tidy table made of it "
+                            "(results/{run}/{dataset}/catalogues/, results/{run}/{paper}/tables/)")  # fmt: skip
+    left_out = []
+
+    def keep(frame: pd.DataFrame, good: np.ndarray, reason: str) -> pd.DataFrame:
+        if not good.all():
+            left_out.append({"file": str(path), "n": int((~good).sum()), "reason": reason})
+        return frame[good]
+
+    if "split" in frame and frame["split"].notna().any():
+        frame = keep(frame, (frame["split"] == "test").to_numpy(), "not in the test split")
+    label = frame["label"].astype(object) if "label" in frame else pd.Series(None, frame.index, object)
+    z_true = frame["z_label"].astype(float) if "z_label" in frame else pd.Series(np.nan, frame.index)
+    if "survey_class" in frame:
+        unknown = label.isna() & frame["survey_class"].fillna("").astype(str).str.strip().ne("")
+        if unknown.any():
+            survey = make_label(frame["survey_class"], frame["survey_subclass"])
+            label = label.where(~unknown, survey)
+            stars = frame["survey_class"].astype(str).str.strip().eq("STAR")
+            z_true = z_true.where(~unknown, frame["survey_z"].astype(float).where(~stars))
+    frame = frame.assign(label=label, z_true=z_true)
+    frame = keep(frame, frame["label"].notna().to_numpy(), "no true class")
+    labels, redshift, point = classes_of(frame.columns)
+
+    def of_true_class(prefix: str, classes: list[str]) -> np.ndarray:
+        values = np.full(len(frame), np.nan)
+        for name in classes:
+            here = (frame["label"] == name).to_numpy()
+            values[here] = frame[f"{prefix}{name}"].to_numpy(float)[here]
+        return values
+
+    std = of_true_class("z_std_", redshift)
+    err = np.full(len(frame), np.nan)
+    for name in redshift:
+        here = (frame["label"] == name).to_numpy()
+        err[here] = calibrated(std[here], name, meta.get("calibration"))
+    table = frame.assign(
+        z_pred=of_true_class("z_", redshift),
+        z_std=std,
+        z_err=err,
+        z_point=of_true_class("z_point_", point),
+        z_chain=frame["z"].astype(float),
+        class_pred=frame["class"].astype(object).where(frame["class"].notna(), None),
+        prob=frame["class_prob"].astype(float),
+    )
+    missing = {name: np.nan for name in COLUMNS if name not in table}
+    return Tidy(table.assign(**missing)[COLUMNS].reset_index(drop=True), {**meta, "labels": labels}, left_out)
