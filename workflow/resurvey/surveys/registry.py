@@ -1,0 +1,144 @@
+"""Any file a user may give → spectra, or one clear reason. The readers stand in one table, tried in order."""
+
+import gzip
+import io
+import os
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from resurvey.errors import ResurveyError
+from resurvey.surveys import foreign, sdss_fast, sdss_plate, sdss_spec, sdss_spspec, spectra_table, text
+from resurvey.surveys.spectrum import Rejected, Spectrum
+
+FITS_READERS = (sdss_spec, sdss_spspec, sdss_plate, spectra_table)
+FAST_LIMIT = 16 << 20  # larger files are opened, not read whole
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "is a JPEG image"),
+    (b"\x89PNG", "is a PNG image"),
+    (b"PK\x03\x04", "is a zip archive (or .npz)"),
+    (b"PAR1", "is a Parquet file"),
+    (b"\x89HDF", "is an HDF5 file"),
+    (b"\x93NUMPY", "is a numpy file"),
+    (b"BZh", "is compressed with bzip2; decompress it"),
+    (b"\xfd7zXZ", "is compressed with xz; decompress it"),
+    (b"%PDF", "is a PDF document"),
+)
+
+
+def _content(path: Path) -> bytes | None:
+    """The bytes of a file, gzip undone; None for a FITS file that is too large to be read whole. Raises ResurveyError."""
+    name = str(path)
+    try:
+        with open(path, "rb", buffering=0) as handle:
+            size = os.fstat(handle.fileno()).st_size
+            if size > FAST_LIMIT and handle.read(9) == b"SIMPLE  =":
+                return None
+            handle.seek(0)
+            data = handle.read()
+    except IsADirectoryError as error:
+        raise ResurveyError(f"{name}: is a folder; name the files in it, e.g. {name}/*.fits") from error
+    except OSError as error:
+        raise ResurveyError(f"{name}: cannot be read ({error.strerror or error})") from error
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ResurveyError(f"{name}: is a damaged or truncated gzip file ({error}); fetch it again") from error
+    if not data:
+        raise ResurveyError(f"{name}: is empty; fetch it again")
+    start = data[:512].lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        raise ResurveyError(f"{name}: is a web page, probably a server's error message, not a spectrum; fetch it again")
+    for magic, what in _MAGIC:
+        if data.startswith(magic):
+            raise ResurveyError(f"{name}: {what}, not a spectrum that can be read here (FITS or text)")
+    if b"\0" in data[:512] and not data.startswith(b"SIMPLE"):
+        raise ResurveyError(f"{name}: is neither FITS nor plain text (its first bytes are {data[:8]!r})")
+    return data
+
+
+@contextmanager
+def open_fits(path: Path, data: bytes | None = None) -> Iterator[object]:
+    """astropy's HDU list of a file or of its bytes, after a check that every HDU is there in full. Raises ResurveyError."""
+    from astropy.io import fits
+    from astropy.utils.exceptions import AstropyWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        size = path.stat().st_size if data is None else len(data)
+        try:
+            hdus = fits.open(path if data is None else io.BytesIO(data), memmap=data is None, lazy_load_hdus=False)
+            spans = [(hdu.fileinfo()["datLoc"], hdu.size) for hdu in hdus]
+        except Exception as error:  # astropy raises many kinds on damaged files; all mean the same to the user
+            raise ResurveyError(f"{path}: is a damaged FITS file ({error}); fetch it again") from error
+        with hdus:
+            for number, (start, length) in enumerate(spans):
+                if start + length > size:
+                    raise ResurveyError(
+                        f"{path}: is truncated: HDU {number} ends at byte {start + length}, the file at {size}; fetch it again"
+                    )
+            yield hdus
+
+
+def _reader(hdus, path: Path):
+    for reader in FITS_READERS:
+        if reader.matches(hdus):
+            return reader
+    raise ResurveyError(f"{path}: {foreign.describe(hdus)}")
+
+
+def identify(path: str | os.PathLike) -> str:
+    """Name of the format of a file. Raises ResurveyError saying what it is when it cannot be read."""
+    path = Path(path)
+    data = _content(path)
+    if data is not None and not data.startswith(b"SIMPLE"):
+        return text.NAME
+    with open_fits(path, data) as hdus:
+        return _reader(hdus, path).NAME
+
+
+def read_all(path: str | os.PathLike) -> Iterator[Spectrum | Rejected]:
+    """Every spectrum of a file; sky fibres, and files that cannot be read, as Rejected with the reason. Never raises for data."""
+    path = Path(path)
+    try:
+        for spectrum in _spectra(path):
+            if spectrum.sky:
+                yield Rejected(spectrum.spectrum_id, f"{path.name}: is a sky fibre; class and redshift mean nothing there")
+            else:
+                yield spectrum
+    except ResurveyError as error:
+        yield Rejected(path.name, str(error))
+
+
+def read(path: str | os.PathLike) -> Spectrum:
+    """The one spectrum of a file. Raises ResurveyError with the reason when there is none, or more than one."""
+    spectra = _spectra(Path(path))
+    spectrum = next(spectra)
+    if next(spectra, None) is not None:
+        raise ResurveyError(f"{path}: holds more than one spectrum; use read_all()")
+    if spectrum.sky:
+        raise ResurveyError(f"{path}: is a sky fibre; class and redshift mean nothing there")
+    return spectrum
+
+
+def _spectra(path: Path) -> Iterator[Spectrum]:
+    data = _content(path)
+    if data is not None:
+        spectrum = sdss_fast.parse(data, path.name)
+        if spectrum is not None:
+            yield spectrum
+            return
+        if not data.startswith(b"SIMPLE"):
+            yield from text.read(data, path.name)
+            return
+    with open_fits(path, data) as hdus:
+        reader = _reader(hdus, path)
+        try:
+            yield from reader.read(hdus, path.name)
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise ResurveyError(f"{path}: is a damaged {reader.NAME} file ({error}); fetch it again") from error
