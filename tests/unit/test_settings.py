@@ -55,7 +55,6 @@ def test_paper_preset_is_the_paper():
         ({"models": {"gasnet2_sdss": {"only": ["ResNet_13"]}}}, ["only", "ResNet_1"]),
         ({"models": {"gasnet2_sdss": {"architecture": {"padding": "valid"}}}}, ["1251 pixels", "padding"]),
         ({"download": {"conections": 3}}, ["download.conections", "connections"]),
-        ({"headline": {"gasnet2": "gasnet2_zpdf"}}, ["headline", "gasnet2_sdss_zpdf"]),
         ({"apply": {"gasnet2_sdss": ["sdss_dr16_all"]}}, ["grid", "sdss_dr16_all"]),
         ({"mock": {"per_clas": 3}}, ["mock.per_clas", "per_class"]),
     ],

@@ -171,21 +171,7 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
         "papers": papers,
         "models": models,
         "apply": sorted(set(apply)),
-        "headline": _headline(both.get("headline") or {}, models, where),
     }
-
-
-def _headline(chosen: dict, models: dict, where: str) -> dict:
-    """For each paper the model that its figures show: the chosen one, else the paper's first."""
-    first: dict[str, str] = {}
-    for name, model in models.items():
-        first.setdefault(model["paper"], name)
-    for paper, name in chosen.items():
-        valid = [model for model, entry in models.items() if entry["paper"] == paper]
-        if paper not in first or name not in valid:
-            hint = nearest(name, valid) if paper in first else nearest(paper, list(first))
-            raise ResurveyError(f"{where}: headline.{paper}: {name!r} is not a model of that paper; {hint}")
-    return {**first, **chosen}
 
 
 def _archive(value: str, run: str) -> dict:
