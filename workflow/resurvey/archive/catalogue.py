@@ -1,0 +1,57 @@
+"""A release's master catalogue: fetched whole and reduced to the needed columns, or queried for a small selection."""
+
+from pathlib import Path
+
+from resurvey import __version__
+from resurvey.archive.manifest import FAILED, Row, Wanted
+from resurvey.archive.release import Release
+from resurvey.archive.transfer import Transfer
+from resurvey.errors import ResurveyError
+from resurvey.surveys import sdss_catalogue
+
+
+def fetch(settings: dict, raw: Path, out: Path) -> int:
+    """Write catalogue.parquet; returns its number of rows.
+
+    `settings`: as for Release, and `catalogue_source`: `archive` (default) or `astroquery` with `datasets`, the
+    selections to query. Raises ResurveyError if the catalogue cannot be had.
+    """
+    release = Release.from_settings(settings)
+    meta = {
+        "origin": release.origin,
+        "release": release.name,
+        "code_version": __version__,
+        "catalogue": release.settings.get("catalogue"),
+        "root": release.root,
+    }
+    source = settings.get("catalogue_source") or "archive"
+    if source == "astroquery":
+        from resurvey.archive.query import query_catalogue
+
+        return query_catalogue(release, settings["datasets"], out, {**meta, "catalogue": "SkyServer SQL"})
+    if source != "archive":
+        raise ResurveyError(f"catalogue_source: {source!r} is not possible; it is archive or astroquery")
+    if "arrays" in release.settings:
+        names = release.settings["arrays"]
+        size = int(release.settings["catalogue_bytes"])
+        rows = _require(release, raw, [Wanted(path=path, expected_bytes=size // len(names)) for path in names.values()])
+        sets = {split: (path, raw / path) for split, path in names.items()}
+        return sdss_catalogue.extract_published(sets, out, {**meta, "files": _origin_of(rows)})
+    path = release.settings["catalogue"]
+    rows = _require(release, raw, [Wanted(path=path, expected_bytes=int(release.settings["catalogue_bytes"]))])
+    return sdss_catalogue.extract(raw / path, out, {**meta, "files": _origin_of(rows)})
+
+
+def _require(release: Release, raw: Path, wanted: list[Wanted]) -> list[Row]:
+    with Transfer(release, raw) as transfer:
+        rows = transfer.fetch(wanted, "catalogue")
+    for row in rows:
+        if row.state == FAILED:
+            raise ResurveyError(
+                f"archive: {row.url} could not be had ({row.reason}); check archive in config.yaml and run again: what arrived is kept"
+            )
+    return rows
+
+
+def _origin_of(rows: list[Row]) -> list[dict]:
+    return [{"url": row.url, "bytes": row.bytes, "digest": row.digest, "state": row.state} for row in rows]

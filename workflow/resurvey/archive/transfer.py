@@ -1,0 +1,210 @@
+"""Files from an archive to disk: in parallel, resumable, each checked before it gets its final name.
+
+A file under its final name is always whole. Any moment may be the last: `.part` files are continued by the next run.
+"""
+
+import os
+import shutil
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from resurvey.archive.checksums import Checksums
+from resurvey.archive.manifest import FAILED, PRESENT, UNVERIFIED, VERIFIED, Row, Wanted
+from resurvey.archive.release import Release
+from resurvey.archive.retries import Retries
+from resurvey.archive.sources import Missing, Refused, Temporary, open_source
+from resurvey.archive.verify import inspect
+from resurvey.errors import ResurveyError
+
+SPARE_BYTES = 200_000_000  # left free on the disk
+LOCKS = 1024  # lock files; each path belongs to one of them, so folders of 260,000 spectra do not double
+
+
+class Transfer:
+    """Fetches files of one release into the folder `raw`. Use as a context manager."""
+
+    def __init__(self, release: Release, raw: Path, first_pause_s: float = 1.0):
+        self.release, self.raw = release, Path(raw)
+        self.raw.mkdir(parents=True, exist_ok=True)
+        self.source = open_source(release.root, release.etiquette, self.raw.parent / ".slots")
+        self.workers = max(1, int(release.etiquette["connections"]))
+        limit = max(1, int(release.etiquette["retries"]))
+        self.retries = Retries(release.root, limit, limit * self.workers, first_pause_s, self.source.defer)
+        self.checksums = Checksums(release, self.source, self.raw, lambda ask: self.retries.run(ask)[0])
+        self._guard = threading.Lock()
+        self._arrived: dict[tuple[int, int], int] = {}  # spec-lite files per plate, and those that do not exist
+        self._absent: dict[tuple[int, int], int] = {}
+
+    def __enter__(self) -> "Transfer":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.source.close()
+
+    def fetch(self, wanted: Iterable[Wanted], label: str = "files") -> list[Row]:
+        """Fetch files; where one does not exist, the other route of its plate. One row for each file asked for.
+
+        Raises ResurveyError if the disk is too small, the archive does not answer, or mock and real files are mixed.
+        """
+        wanted = list(wanted)
+        self._require_room(wanted)
+        rows = self._all(wanted, label)
+        others = self._other_route(wanted, rows)
+        if others:
+            rows += self._all(others, f"{label}, other route")
+        return rows
+
+    def one(self, file: Wanted, bar: tqdm | None = None) -> Row:
+        """Fetch one file. What is wrong with the file stands in the row; only what is wrong with the run is raised."""
+        began = time.monotonic()
+        with FileLock(self._lock(file.path), thread_local=False):
+            target = self.raw / file.path
+            expected, unlisted = self.checksums.expected(file.path)
+            note = ""
+            if target.exists():
+                found, problem = inspect(target, expected, self.release, file.path)
+                if problem is None:
+                    self._count(file, self._arrived)
+                    state = PRESENT if expected else UNVERIFIED
+                    return self._row(file, state, 0, began, found, "" if expected else f"there already; {unlisted}")
+                target.unlink()
+                note = f"the file that was there {problem}; fetched again"
+            part = target.with_name(target.name + ".part")
+            try:
+                (found, listed), tries = self.retries.run(lambda: self._attempt(file.path, part, bar))
+            except (Missing, Refused, Temporary) as error:
+                if isinstance(error, Missing):
+                    self._count(file, self._absent)
+                return self._row(file, FAILED, error.tries, began, None, str(error))
+            os.replace(part, target)
+            self._count(file, self._arrived)
+            reason = "; ".join(filter(None, [note, "" if listed else unlisted]))
+            return self._row(file, VERIFIED if listed else UNVERIFIED, tries, began, found, reason)
+
+    def _attempt(self, path: str, part: Path, bar: tqdm | None) -> tuple[str, bool]:
+        """One try: fetch, then check. Returns the digest, and whether the archive's list vouches for it."""
+        part.parent.mkdir(parents=True, exist_ok=True)
+        self.source.get(self.release.url(path), part, _bytes_of(bar))
+        expected, _ = self.checksums.expected(path)
+        found, problem = inspect(part, expected, self.release, path)
+        if problem and expected and found and found != expected:
+            expected, _ = self.checksums.expected(path, fresh=True)  # our copy of the list may be older than the file
+            found, problem = inspect(part, expected, self.release, path)
+        if problem:
+            part.unlink()
+            raise Temporary(f"what arrived {problem}")
+        return found, expected is not None
+
+    def _all(self, wanted: list[Wanted], label: str) -> list[Row]:
+        quiet = not sys.stderr.isatty()
+        with (
+            tqdm(total=len(wanted), desc=label, unit="file", mininterval=30 if quiet else 0.2) as bar,
+            ThreadPoolExecutor(self.workers) as pool,
+        ):
+            futures = [pool.submit(self._one_unless_hopeless, file, bar) for file in wanted]
+            rows = []
+            try:
+                for future in futures:
+                    rows.append(future.result())
+                    bar.update()
+            except BaseException:  # also an interrupt: threads must not go on retrying
+                self.retries.stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        silent = [row.reason for row in rows if row.state == FAILED and (row.reason or "").startswith("no connection")]
+        if rows and len(silent) == len(rows):
+            raise self.retries.nobody(silent[0])
+        return rows
+
+    def _one_unless_hopeless(self, file: Wanted, bar: tqdm) -> Row:
+        """Spare the archive hundreds of 404s: a plate of which spec-lite files are absent and none arrived has none."""
+        group = (file.plate, file.mjd)
+        if file.route == "lite" and not file.fallback and self._absent.get(group) and not self._arrived.get(group):
+            reason = "not asked for: another file of its plate does not exist as spec-lite, and none does so far"
+            self._count(file, self._absent)
+            return self._row(file, FAILED, 0, time.monotonic(), None, reason)
+        return self.one(file, bar)
+
+    def _other_route(self, wanted: list[Wanted], rows: list[Row]) -> list[Wanted]:
+        """The plate for spectra that do not exist as spec-lite, and the reverse."""
+        absent = {
+            file.path for file, row in zip(wanted, rows, strict=True) if row.state == FAILED and self._is_absent(row)
+        }
+        others: dict[tuple, Wanted] = {}
+        for file in wanted:
+            if file.path not in absent or file.route not in ("lite", "plate"):
+                continue
+            keys = (file.run2d, file.plate, file.mjd)
+            if file.route == "lite":
+                old = others.get((*keys, -1))
+                fibres = (*(old.fibres if old else ()), *file.fibres)
+                path = self.release.path("plate", *keys)
+                others[(*keys, -1)] = replace(file, path=path, fiberid=-1, route="plate", fibres=fibres, fallback=True)
+            else:
+                for fibre in file.fibres:
+                    path = self.release.path("lite", *keys, fibre)
+                    lite = replace(file, path=path, fiberid=fibre, route="lite", fibres=(fibre,), fallback=True)
+                    others[(*keys, fibre)] = lite
+        return list(others.values())
+
+    @staticmethod
+    def _is_absent(row: Row) -> bool:
+        return (row.reason or "").startswith(("HTTP 404", "HTTP 410", "no such file", "not asked for"))
+
+    def _row(self, file: Wanted, state: str, tries: int, began: float, found: str | None, reason: str) -> Row:
+        return Row(
+            path=file.path,
+            url=self.release.url(file.path),
+            plate=file.plate,
+            mjd=file.mjd,
+            fiberid=file.fiberid,
+            route=file.route,
+            fallback=file.fallback,
+            bytes=(self.raw / file.path).stat().st_size if state != FAILED else 0,
+            digest=found,
+            algorithm=self.release.algorithm,
+            state=state,
+            tries=tries,
+            seconds=time.monotonic() - began,
+            reason=reason or None,
+        )
+
+    def _count(self, file: Wanted, book: dict[tuple[int, int], int]) -> None:
+        if file.route == "lite":
+            with self._guard:
+                book[(file.plate, file.mjd)] = book.get((file.plate, file.mjd), 0) + 1
+
+    def _lock(self, path: str) -> Path:
+        folder = self.raw / ".locks"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{zlib.crc32(path.encode()) % LOCKS:04d}.lock"
+
+    def _require_room(self, wanted: list[Wanted]) -> None:
+        if not self.source.needs_space(self.raw):
+            return
+        needed = sum(file.expected_bytes for file in wanted if not (self.raw / file.path).exists()) + SPARE_BYTES
+        free = shutil.disk_usage(self.raw).free
+        if needed > free:
+            raise ResurveyError(
+                f"{self.raw}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; make room, "
+                "or link resources/ to a larger disk"
+            )
+
+
+def _bytes_of(bar: tqdm | None):
+    """A callback that shows how much has arrived beside the number of files."""
+
+    def add(count: int) -> None:
+        bar.arrived = getattr(bar, "arrived", 0) + count
+        bar.set_postfix_str(f"{bar.arrived / 1e6:.0f} MB", refresh=False)
+
+    return add if bar is not None else lambda count: None
