@@ -18,6 +18,7 @@ class Paper:
     val_mae: dict[str, float]
     expected: list[dict]
     figures: dict[str, dict]
+    table1: dict[str, dict]
     labels: list[str]
 
     def threshold(self, label: str) -> float:
@@ -50,5 +51,6 @@ def load_paper(name: str) -> Paper:
         val_mae=data["table4_mae"],
         expected=data["expected"],
         figures=data.get("figures", {}),
+        table1=data.get("table1", {}),
         labels=[entry["label"] for entry in dataset["classes"]],
     )

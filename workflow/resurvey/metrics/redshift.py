@@ -57,12 +57,13 @@ def robust_fraction(sigma: np.ndarray, val_mae: float) -> float:
 
 
 def sn_ranges(edges: list[float]) -> list[tuple[str, float, float]]:
-    """(name, from, to) of the half-open S/N ranges with these lower edges; the last has no end."""
-    upper = [*edges[1:], np.inf]
-    return [
-        (f"S/N>{low:g}" if np.isinf(high) else f"S/N<{high:g}" if low == 0 else f"{low:g}≤S/N<{high:g}", low, high)
-        for low, high in zip(edges, upper, strict=True)
-    ]
+    """(name, from, to) of the half-open S/N ranges with these lower edges.
+
+    The first range is open below (a median S/N can be negative and such spectra count), the last above.
+    """
+    lower, upper = [-np.inf, *edges[1:]], [*edges[1:], np.inf]
+    names = [f"S/N<{high:g}" if np.isinf(low) else f"S/N>{low:g}" if np.isinf(high) else f"{low:g}≤S/N<{high:g}" for low, high in zip(lower, upper, strict=True)]
+    return list(zip(names, lower, upper, strict=True))
 
 
 def _mean(values: np.ndarray) -> float:

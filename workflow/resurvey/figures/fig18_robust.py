@@ -1,0 +1,49 @@
+"""Fig. 18: Bias against redshift for robust (σ below the validation MAE) and unstable predictions."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from resurvey.errors import ResurveyError
+from resurvey.figures import style
+from resurvey.figures.fig14_bias_snr import FLOOR, bias_axis, label_edges
+from resurvey.figures.inputs import Inputs, absent, redshift_rows
+from resurvey.metrics import redshift as rs
+from resurvey.metrics.scores import validation_mae
+
+
+def data(inputs: Inputs) -> pd.DataFrame:
+    """`label, z_true, bias, z_std, val_mae, robust` of every spectrum with an ensemble redshift."""
+    rows = redshift_rows(inputs, ["z_true", "z_pred", "z_std"])
+    limits = {label: value for label, (value, _) in validation_mae(inputs.tidy, inputs.paper).items()}
+    lost = sorted(set(rows["label"]) - limits.keys())
+    if lost:
+        raise ResurveyError(f"no validation MAE is known for {', '.join(lost)}; train again, model.json must give metrics.val_mae")
+    bias = rs.bias(rows["z_true"].to_numpy(float), rows["z_pred"].to_numpy(float))
+    rows = rows[["spectrum_id", "label", "z_true", "z_std"]].assign(bias=bias, val_mae=rows["label"].map(limits))
+    return rows.assign(robust=rows["z_std"] < rows["val_mae"])
+
+
+def draw(data: pd.DataFrame, meta: dict) -> Figure:
+    """A panel per class: thresholds of Good_Frac (dashed) and validation MAE (dotted)."""
+    paper = meta["paper"]
+    labels = list(dict.fromkeys(data["label"]))
+    fig, axes = style.panels(len(labels), 2.2)
+    for index, (axis, label) in enumerate(zip(axes, labels, strict=True)):
+        rows = data[data["label"] == label]
+        limit, mae = paper.threshold(label), float(rows["val_mae"].iloc[0])
+        for robust, tint, word in ((True, style.ROBUST, "robust"), (False, style.UNSTABLE, "unstable")):
+            here = rows[rows["robust"] == robust]
+            good = f", GF = {np.mean(here['bias'] < limit):.2f}" if len(here) else ""
+            axis.scatter(here["z_true"], np.maximum(here["bias"], FLOOR), color=tint, **style.marker(len(rows)),
+                         label=f"{word}: {len(here) / len(rows):.2f}{good}")  # fmt: skip
+        bias_axis(axis, rows["bias"], limit)
+        axis.axhline(mae, color="0.15", lw=0.9, ls=":", zorder=3)
+        axis.annotate(f"MAE = {mae:.3g}", (0, mae), xycoords=("axes fraction", "data"), xytext=(2, 2), textcoords="offset points", fontsize=6.5)
+        axis.set_title(label, loc="left", pad=3)
+        legend = axis.legend(loc="lower right", handletextpad=0.1, borderpad=0.2, labelspacing=0.25, frameon=True, framealpha=0.8, edgecolor="none")
+        for handle in legend.legend_handles:
+            handle.set(alpha=1, sizes=[10])
+        label_edges(axis, index, len(labels), "Bias")
+    style.footer(fig, meta, absent(data, paper))
+    return fig

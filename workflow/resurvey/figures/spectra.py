@@ -1,0 +1,73 @@
+"""Example spectra stacked in one column, with the lines that tell the class (shared by Figs 1 and 2)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from resurvey.errors import ResurveyError
+from resurvey.figures import style
+from resurvey.figures.inputs import Inputs
+
+# Vacuum wavelengths [Å] (NIST; SDSS table of galaxy and quasar lines).
+STELLAR = {"Ca K": 3934.8, "Ca H": 3969.6, r"H$\delta$": 4102.9, r"H$\gamma$": 4341.7, r"H$\beta$": 4862.7, "Mg b": 5176.6,
+           "Na D": 5895.6, r"H$\alpha$": 6564.6, "Ca II": 8544.4}  # fmt: skip
+NEBULAR = {r"Ly$\alpha$": 1215.7, "C IV": 1549.5, "C III]": 1908.7, "Mg II": 2799.1, "[O II]": 3728.5, "Ca H,K": 3952.0,
+           r"H$\beta$": 4862.7, "[O III]": 5008.2, "Mg b": 5176.6, "Na D": 5895.6, r"H$\alpha$": 6564.6, "[S II]": 6725.5}  # fmt: skip
+
+
+def data(inputs: Inputs, stars: bool) -> pd.DataFrame:
+    """Long form: `label, spectrum_id, z, sn_median, wavelength, flux` of one example per class."""
+    table = inputs.examples
+    table = table[table["label"].str.startswith("STAR") == stars]
+    if table.empty:
+        raise ResurveyError(f"there is no example of a {'star' if stars else 'galaxy or quasar'}; make the examples again")
+    grid = inputs.meta["grid"]
+    wavelength = grid["start"] + grid["step"] * np.arange(grid["pixels"])
+    order = {label: i for i, label in enumerate(inputs.paper.labels)}
+    parts = []
+    for row in sorted(table.itertuples(), key=lambda row: order.get(row.label, 99)):
+        flux = np.where(np.asarray(row.ivar) > 0, np.asarray(row.flux, float), np.nan)
+        parts.append(pd.DataFrame({"label": row.label, "spectrum_id": row.spectrum_id, "z": row.z, "sn_median": row.sn_median,
+                                   "wavelength": wavelength, "flux": flux}))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def draw(data: pd.DataFrame, meta: dict, lines: dict[str, float]) -> Figure:
+    """One strip per class: flux over its median against vacuum wavelength, lines marked at the spectrum's redshift."""
+    labels = list(dict.fromkeys(data["label"]))
+    fig = style.figure(style.TWO_COLUMNS, 0.3 + 1.05 * len(labels))
+    axes = fig.subplots(len(labels), 1, sharex=True, squeeze=False).ravel()
+    fig.get_layout_engine().set(hspace=0.0, h_pad=0.01)
+    for axis, label in zip(axes, labels, strict=True):
+        rows = data[data["label"] == label]
+        flux = rows["flux"].to_numpy(float)
+        scale = abs(np.nanmedian(flux)) or 1.0
+        axis.plot(rows["wavelength"], flux / scale, color=style.colour(label, meta["paper"].labels), lw=0.5)
+        low, high = np.nanquantile(flux / scale, [0.003, 0.998])
+        reach = high - low
+        axis.set_ylim(low - 0.12 * reach, high + 0.45 * reach)
+        z = float(rows["z"].iloc[0]) if np.isfinite(rows["z"].iloc[0]) else 0.0
+        _mark(axis, lines, z, rows["wavelength"].min(), rows["wavelength"].max())
+        redshift = f", z = {z:.3f}" if z else ""
+        axis.text(0.995, 0.93, f"{label}{redshift}, S/N = {rows['sn_median'].iloc[0]:.1f}", transform=axis.transAxes, ha="right", va="top",
+                  fontsize=7.5, bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1})  # fmt: skip
+        axis.locator_params(axis="y", nbins=4)
+        axis.set_xlim(rows["wavelength"].min(), rows["wavelength"].max())
+    axes[-1].set_xlabel(r"observed wavelength in vacuum [$\mathrm{\AA}$]")
+    fig.supylabel("flux / median flux", fontsize=8.5)
+    style.footer(fig, meta)
+    return fig
+
+
+def _mark(axis, lines: dict[str, float], z: float, first: float, last: float) -> None:
+    """Thin lines at the observed wavelengths, names on top where they do not collide with the one before."""
+    previous = -np.inf
+    for name, rest in lines.items():
+        place = rest * (1 + z)
+        if not first + 20 < place < last - 20:
+            continue
+        axis.axvline(place, color="0.6", lw=0.4, ls=":", zorder=0)
+        if place - previous > 150 and place < last - 1250:
+            axis.annotate(name, (place, 1), xycoords=("data", "axes fraction"), xytext=(1.5, -2), textcoords="offset points",
+                          va="top", fontsize=6, color="0.35")  # fmt: skip
+            previous = place
