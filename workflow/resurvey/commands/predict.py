@@ -1,0 +1,50 @@
+"""`resurvey predict`: class, redshift and errors of anybody's spectra, with the catalogue's columns and flags."""
+
+HELP = "predict classes and redshifts of your own spectra"
+
+
+def arguments(parser) -> None:
+    """Files in any format that a survey's readers know."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="spectra: files, folders or globs")
+    parser.add_argument(
+        "--model", required=True, metavar="PATH_OR_NAME", help="results/{run}/models/{model}, or {model}"
+    )
+    parser.add_argument("--out", default="out.parquet", metavar="FILE", help="one row per spectrum (default out.parquet); "
+                        "what could not be used goes to out.rejected.parquet with the reason")  # fmt: skip
+    parser.add_argument("--engine", default="auto", metavar="NAME", help="auto (default), torch, openvino, cuda")
+    parser.add_argument("--threads", type=int, default=1)
+
+
+def run(args) -> int:
+    """Exit code 1 when no spectrum could be used."""
+    import sys
+    from pathlib import Path
+
+    import torch
+
+    from resurvey import files
+    from resurvey.inference.models import find_homes, load_model
+    from resurvey.inference.own import expand, find_model, predict_files
+    from resurvey.inference.predict import Predictor
+
+    torch.set_num_threads(args.threads)
+    paths = expand(args.files)
+    models, name = find_model(args.model)
+    model = load_model(models, name, find_homes(models, name))
+    calibration = models / name / "calibration.json"
+    out = Path(args.out)
+    rejected = out.with_name(f"{out.stem}.rejected.parquet")
+    rows, lost, origin = predict_files(
+        paths,
+        Predictor(model, args.engine, 0.0, args.threads),
+        files.read_json(calibration) if calibration.exists() else None,
+        out,
+        rejected,
+    )
+    print(f"{out}: {rows} spectra; {rejected}: {lost} that could not be used")
+    if origin == "real" and model.origin == "mock":
+        print(
+            f"note: {name} was trained on mock spectra and met real ones (flag MOCK_TRAINED_REAL_INPUT)",
+            file=sys.stderr,
+        )
+    return 0 if rows else 1

@@ -1,0 +1,163 @@
+"""How networks are evaluated: plain torch (the reference), OpenVINO on CPUs, torch in bf16 on CUDA, behind one call.
+
+An engine maps flux (spectra, pixels) to the raw outputs (spectra, members, outputs) of each network; what they mean is the
+heads' affair. Spectra are normalised outside the graphs, in float32: their fluxes span decades.
+"""
+
+import copy
+import importlib.util
+import os
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from resurvey.errors import ResurveyError
+from resurvey.networks.build import Network
+
+NAMES = ("torch", "openvino", "cuda", "auto")
+BATCH = 64  # spectra per call: more no longer fit a core's cache
+EXPORT_BOUND = {"f32": 1e-3, "bf16": 0.1}  # of the largest output: beyond it the export is wrong, not rounded  # fmt: skip
+
+
+class Engine(Protocol):
+    """`name` and `precision` stand in the predictions' metadata."""
+
+    name: str
+    precision: str
+
+    def outputs(self, network: str, inputs: Tensor) -> Tensor:
+        """Inputs (spectra, channels, 1, pixels) float32 -> outputs (spectra, members, outputs) float32 on the CPU."""
+
+
+class _Core(nn.Module):
+    """What is exported: the network after normalisation, in eval mode."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.core(x)
+
+
+class TorchEngine:
+    """The reference: a loop over networks and members in float32."""
+
+    name, precision = "torch", "f32"
+
+    def __init__(self, networks: dict[str, Network]) -> None:
+        self.networks = {name: network.eval() for name, network in networks.items()}
+
+    @torch.inference_mode()
+    def outputs(self, network: str, inputs: Tensor) -> Tensor:
+        """See Engine."""
+        return self.networks[network].core(inputs).float()
+
+
+class CudaEngine:
+    """Torch on the first CUDA device: bf16 trunks where the hardware has them, float32 dense layers."""
+
+    name = "cuda"
+
+    def __init__(self, networks: dict[str, Network]) -> None:
+        if not torch.cuda.is_available():
+            raise ResurveyError("engine: cuda: torch finds no CUDA device; set engine: auto")
+        self.bf16 = torch.cuda.is_bf16_supported()
+        self.precision = "bf16" if self.bf16 else "f32"
+        self.networks = {name: copy.deepcopy(network).eval().cuda() for name, network in networks.items()}
+
+    @torch.inference_mode()
+    def outputs(self, network: str, inputs: Tensor) -> Tensor:
+        """See Engine."""
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
+            return self.networks[network].core(inputs.cuda(non_blocking=True)).float().cpu()
+
+
+class OpenVinoEngine:
+    """One OpenVINO graph per network, all its members in it; BatchNorm folded by the compiler; bf16 where the CPU has it."""
+
+    name = "openvino"
+
+    def __init__(self, networks: dict[str, Network], threads: int, precision: str | None = None) -> None:
+        os.environ.setdefault("OPENVINO_TELEMETRY", "0")
+        import openvino
+
+        self.core = openvino.Core()
+        has_bf16 = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self.precision = precision or ("bf16" if has_bf16 else "f32")
+        options = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self.compiled = {name: self._compile(openvino, name, network, options) for name, network in networks.items()}
+
+    def _compile(self, openvino, name: str, network: Network, options: dict):
+        """The compiled graph, after a comparison with torch: an export gone wrong must not reach a catalogue."""
+        shape = (len(network.channels), 1, network.spec["pixels"])
+        probe = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
+        core = _Core(network)
+        with torch.inference_mode():
+            reference = core(probe).numpy()
+        graph = openvino.convert_model(core, example_input=probe, input=[(-1, *shape)])
+        compiled = self.core.compile_model(graph, "CPU", options)
+        off = np.abs(compiled(probe.numpy())[0] - reference).max() / max(np.abs(reference).max(), 1e-6)
+        if not off < EXPORT_BOUND[self.precision]:
+            raise ResurveyError(
+                f"network {name}: OpenVINO's outputs are off by {off:.2g} of torch's; set engine: torch"
+            )
+        return compiled
+
+    def outputs(self, network: str, inputs: Tensor) -> Tensor:
+        """See Engine."""
+        return torch.from_numpy(self.compiled[network](inputs.numpy())[0].copy())
+
+
+def make_engine(name: str, networks: dict[str, Network], threads: int) -> Engine:
+    """The engine of that name; `auto`: CUDA if there is a device, else OpenVINO if it is installed, else torch.
+
+    Raises ResurveyError for a name that does not exist or an engine that this machine lacks.
+    """
+    if name not in NAMES:
+        raise ResurveyError(f"engine: {name} does not exist; it may be {', '.join(NAMES)}")
+    has_openvino = importlib.util.find_spec("openvino") is not None
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "openvino" if has_openvino else "torch"
+    if name == "openvino":
+        if not has_openvino:
+            raise ResurveyError("engine: openvino is not installed (pip install openvino); set engine: torch")
+        return OpenVinoEngine(networks, threads)
+    return CudaEngine(networks) if name == "cuda" else TorchEngine(networks)
+
+
+def run_batches(engine: Engine, network: str, inputs: Tensor, batch: int = BATCH) -> Tensor:
+    """Outputs (spectra, members, outputs) of all inputs, in batches that halve while memory runs out."""
+    from resurvey.training.device import out_of_memory
+
+    done: list[Tensor] = []
+    start = 0
+    while start < len(inputs):
+        try:
+            done.append(engine.outputs(network, inputs[start : start + batch].contiguous()))
+            start += batch
+        except RuntimeError as error:
+            if not out_of_memory(error) or batch == 1:
+                raise
+            batch //= 2
+    return torch.cat(done)
+
+
+def seen_by(networks: Iterable[Network]) -> Network:
+    """The network whose inputs all others share. Raises ResurveyError when they do not."""
+    first, *others = networks
+    for other in others:
+        if (other.channels, other.spec["normalisation"]) != (first.channels, first.spec["normalisation"]):
+            raise ResurveyError(
+                "the model's networks normalise spectra in different ways; train them with one architecture"
+            )
+    return first

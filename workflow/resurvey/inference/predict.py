@@ -1,0 +1,145 @@
+"""All networks of a model on some spectra: probabilities, redshifts and their spread, by class (Eq. 1)."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from resurvey import __version__, files
+from resurvey.errors import ResurveyError
+from resurvey.inference.engines import Engine, TorchEngine, make_engine, run_batches, seen_by
+from resurvey.inference.models import Model, Trained
+from resurvey.networks.heads import make_head
+from resurvey.shards.reading import iterate
+
+PROBE = 16  # spectra on which an engine is compared with torch: enough to see a change, a second for 61 networks
+ROWS = 256  # spectra in memory at a time
+
+
+class Predictor:
+    """A model on an engine."""
+
+    def __init__(self, model: Model, engine: str, skip_below: float, threads: int) -> None:
+        self.model, self.skip_below = model, skip_below
+        self.networks = {trained.name: trained.network for trained in model.all()}
+        self.shared = seen_by(self.networks.values())
+        self.engine = make_engine(engine, self.networks, threads)
+
+    def schema(self) -> pa.Schema:
+        """Columns of a predictions table."""
+        names = [f"prob_{label}" for label in self.model.labels]
+        names += [f"{kind}_{label}" for label in self.model.redshift for kind in ("z", "z_std")]
+        names += [f"z_point_{label}" for label in self.model.point]
+        return pa.schema([("spectrum_id", pa.string()), *((name, pa.float32()) for name in names)])
+
+    def predict(self, flux: np.ndarray) -> dict[str, np.ma.MaskedArray]:
+        """Flux (spectra, pixels) float32 -> columns of `schema` but the ids, masked where a network was skipped.
+
+        A network is skipped for the spectra whose probability of its class is below `skip_below`; 0 skips none.
+        """
+        return self._predict(flux, self.engine, self.skip_below)
+
+    def _predict(self, flux: np.ndarray, engine: Engine, skip_below: float) -> dict[str, np.ma.MaskedArray]:
+        inputs = self.shared.inputs(torch.from_numpy(np.require(flux, np.float32, ["C", "W"])))
+        probability = self._read(engine, [self.model.classifier], inputs)["prob"]
+        columns = {f"prob_{label}": np.ma.array(probability[:, i]) for i, label in enumerate(self.model.labels)}
+        for prefix, groups, kinds in (
+            ("z", self.model.redshift, ("z", "z_std")),
+            ("z_point", self.model.point, ("z",)),
+        ):
+            for label, group in groups.items():
+                wanted = ~(probability[:, self.model.labels.index(label)] < skip_below)
+                found = self._read(engine, group, inputs[torch.from_numpy(wanted)]) if wanted.any() else {}
+                for kind in kinds:
+                    values = np.ma.masked_all(len(flux), np.float32)
+                    if found:
+                        values[wanted] = found[kind]
+                    columns[f"{prefix}{kind[1:]}_{label}"] = values
+        return columns
+
+    def _read(self, engine: Engine, group: list[Trained], inputs: torch.Tensor) -> dict[str, np.ndarray]:
+        """The head's numbers of one ensemble, whose members may be networks of their own."""
+        head = make_head(group[0].network.spec["head"])
+        outputs = torch.cat([run_batches(engine, trained.name, inputs) for trained in group], 1)
+        return {name: values.numpy().astype(np.float32) for name, values in head.read(outputs).items()}
+
+    def difference(self, flux: np.ndarray) -> dict:
+        """How far this engine's numbers are from plain torch's on the first spectra: largest and median differences."""
+        if isinstance(self.engine, TorchEngine):
+            return {}
+        flux = flux[:PROBE]
+        return compare(self._predict(flux, self.engine, 0), self._predict(flux, TorchEngine(self.networks), 0))
+
+
+def compare(mine: dict, reference: dict) -> dict:
+    """Differences of two sets of predictions: max |Δprob|, fraction of changed classes, and max and median |Δz|/(1+z) of the
+    most probable class where it has a redshift (that of a class that a spectrum does not belong to means nothing)."""
+    labels = [name.removeprefix("prob_") for name in reference if name.startswith("prob_")]
+    a, b = (np.stack([np.ma.getdata(table[f"prob_{label}"]) for label in labels], 1) for table in (mine, reference))
+    best = b.argmax(1)
+    dz = [
+        np.abs(mine[f"z_{label}"] - reference[f"z_{label}"])[best == index]
+        / (1 + reference[f"z_{label}"][best == index])
+        for index, label in enumerate(labels)
+        if f"z_{label}" in reference
+    ]
+    dz = np.ma.concatenate([[], *dz]).compressed()
+    found = {
+        "spectra": len(a),
+        "prob_max": float(np.abs(a - b).max()),
+        "class_changed": float((a.argmax(1) != best).mean()),
+    }
+    return {**found, "dz_max": float(dz.max()), "dz_median": float(np.median(dz))} if len(dz) else found
+
+
+def predict_shard(shard: str | os.PathLike, predictor: Predictor, homes: dict[str, str], out: str | os.PathLike) -> int:
+    """Write the predictions of a shard; returns its rows. Memory is that of the networks and ROWS spectra.
+
+    Raises ResurveyError when the shard's grid is not the networks', or spectra and networks are real and mock.
+    """
+    meta = files.read_meta(shard)
+    _check(shard, meta, predictor.model)
+    about = {key: meta.get(key) for key in ("origin", "release", "dataset", "archive") if meta.get(key) is not None}
+    about |= {
+        "model": predictor.model.name,
+        "weights": predictor.model.weights(),
+        "networks": homes,
+        "trained_on": predictor.model.origin,
+        "engine": predictor.engine.name,
+        "precision": predictor.engine.precision,
+        "skip_below": predictor.skip_below,
+        "code_version": __version__,
+    }
+    total, writer = 0, None
+    with files.atomic(out) as part:
+        for batch in iterate(shard, ROWS, ["spectrum_id", "flux"]):
+            flux = batch.flux
+            if writer is None:
+                about["engine_difference"] = predictor.difference(flux)
+                writer = pq.ParquetWriter(part, files.with_meta(predictor.schema(), about), compression="zstd")
+            columns = predictor.predict(flux)
+            arrays = [
+                batch.table["spectrum_id"].combine_chunks(),
+                *(pa.array(column.data, mask=np.ma.getmaskarray(column)) for column in columns.values()),
+            ]
+            writer.write_batch(pa.record_batch(arrays, schema=writer.schema))
+            total += len(flux)
+        if writer is None:
+            writer = pq.ParquetWriter(part, files.with_meta(predictor.schema(), about), compression="zstd")
+        writer.close()
+    return total
+
+
+def _check(shard: str | os.PathLike, meta: dict, model: Model) -> None:
+    if meta.get("grid") != model.grid:
+        raise ResurveyError(
+            f"{Path(shard)}: its grid {meta.get('grid')} is not that of the networks of {model.name}, {model.grid}; "
+            "give both datasets one grid"
+        )
+    if meta.get("origin") == "mock" and model.origin == "real":
+        raise ResurveyError(
+            f"{Path(shard)}: is a mock survey, the networks of {model.name} were trained on real spectra"
+        )

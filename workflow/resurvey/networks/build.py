@@ -1,0 +1,88 @@
+"""From a spec to a network: input normalisation, the members of an ensemble, their outputs side by side."""
+
+import hashlib
+import math
+
+import torch
+from torch import Tensor, nn
+
+from resurvey.errors import ResurveyError
+from resurvey.networks.resnet import ResNet
+
+KEYS = {
+    *("kind", "widths", "kernel", "stride", "pool", "padding", "dropout", "dense", "init_std", "bn_eps", "bn_momentum"),
+    *("normalisation", "pixels", "outputs", "members", "head"),
+}
+CHOICES = {"kind": ("resnet",), "padding": ("valid", "same"), "normalisation": ("unit_rms", "unit_norm")}
+
+
+def normalise(flux: Tensor, kind: str) -> Tensor:
+    """Flux (batch, pixels) in any unit -> the same over its length (`unit_norm`, Eq. 2) or its RMS (`unit_rms`).
+
+    A spectrum of zeros stays one. The sum of squares is taken in float64: fluxes span decades.
+    """
+    norm = flux.double().square().sum(1, keepdim=True).sqrt().clamp_min(1e-30)
+    scale = math.sqrt(flux.shape[1]) if kind == "unit_rms" else 1.0
+    return (flux * (scale / norm)).float()
+
+
+# What a network may see, each from the flux alone; `channels` in a spec names some of them, in their order.
+CHANNELS = {"flux": normalise}
+
+
+class Network(nn.Module):
+    """Members that look at the same spectra: flux (batch, pixels) -> (batch, members, outputs), before any softmax."""
+
+    def __init__(self, spec: dict) -> None:
+        super().__init__()
+        self.spec = spec
+        self.channels = spec.get("channels", ["flux"])
+        self.members = nn.ModuleList(ResNet(spec, len(self.channels)) for _ in range(spec["members"]))
+
+    def inputs(self, flux: Tensor) -> Tensor:
+        """Flux (batch, pixels) -> what the members see, (batch, channels, 1, pixels)."""
+        seen = [CHANNELS[name](flux, self.spec["normalisation"]) for name in self.channels]
+        return torch.stack(seen, 1).unsqueeze(2)
+
+    def core(self, x: Tensor) -> Tensor:
+        """Normalised spectra (batch, channels, 1, pixels) -> (batch, members, outputs)."""
+        return torch.stack([member(x) for member in self.members], 1)
+
+    def forward(self, flux: Tensor) -> Tensor:
+        """Flux (batch, pixels) -> (batch, members, outputs)."""
+        return self.core(self.inputs(flux))
+
+
+def derived_seed(*parts: object) -> int:
+    """A 63-bit seed from a run's seed and names: the same everywhere, unrelated for different names."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big") >> 1
+
+
+def check_spec(spec: dict) -> None:
+    """Raise ResurveyError for a key that is missing or unknown, or a choice that does not exist."""
+    missing, unknown = sorted(KEYS - set(spec)), sorted(set(spec) - KEYS - {"channels"})
+    if missing or unknown:
+        wrong = [f"lacks {key}" for key in missing] + [f"does not know {key}" for key in unknown]
+        raise ResurveyError(f"architecture: {', '.join(wrong)}; the keys are {', '.join(sorted(KEYS))}")
+    for key, choices in CHOICES.items():
+        if spec[key] not in choices:
+            raise ResurveyError(f"architecture: {key}: {spec[key]} does not exist; it may be {' or '.join(choices)}")
+    strangers = set(spec.get("channels", [])) - set(CHANNELS)
+    if strangers:
+        raise ResurveyError(
+            f"architecture: channels: {', '.join(strangers)} do not exist; there are {', '.join(CHANNELS)}"
+        )
+
+
+def build(spec: dict, seed: int | None = None) -> Network:
+    """The network of a spec: `architecture` of a paper's file plus pixels, outputs, members and head.
+
+    With a seed, member i is initialised as the paper's code does (N(0, init_std), zero biases) from its own
+    generator; without, the weights are about to be loaded. Raises ResurveyError when the spec is wrong.
+    """
+    check_spec(spec)
+    network = Network(spec)
+    if seed is not None:
+        for number, member in enumerate(network.members):
+            member.initialise(spec["init_std"], torch.Generator().manual_seed(derived_seed(seed, number)))
+    return network

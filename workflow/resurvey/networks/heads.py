@@ -1,0 +1,151 @@
+"""What the outputs of a network mean: targets, losses, read-outs. Outputs are (batch, members, outputs) everywhere.
+
+A head is built from its dictionary in the spec:
+`{"kind": "softmax"}`, classes;
+`{"kind": "huber", "z_range": [0, 5], "z_scale": 10, "delta": 0.1}`, the paper's redshift (Eq. 6);
+`{"kind": "bins", "z_range": [0, 5], "width": 0.0015, "bins": 1200, "soft": 1, "readout": 3}`, a probability over bins of ln(1+z).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from resurvey.errors import ResurveyError
+
+
+class Softmax:
+    """Classes by categorical cross-entropy (Eq. 5)."""
+
+    metric, better = "acc", max
+
+    def encode(self, target: Tensor) -> Tensor:
+        """Class numbers (batch,), as they are."""
+        return target
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Mean cross-entropy over batch and members."""
+        members = outputs.shape[1]
+        return F.cross_entropy(outputs.flatten(0, 1).float(), target.repeat_interleave(members))
+
+    def score(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Fraction of right classes, mean over members, per spectrum (batch,)."""
+        return (outputs.argmax(2) == target[:, None]).double().mean(1)
+
+    def read(self, outputs: Tensor) -> dict[str, Tensor]:
+        """`prob` (batch, classes): the members' mean probability."""
+        return {"prob": torch.softmax(outputs.float(), 2).mean(1)}
+
+
+class Redshift:
+    """What both redshift heads share: clipped targets, and the mean absolute error in z as the metric."""
+
+    metric, better = "mae", min
+
+    def __init__(self, head: dict) -> None:
+        self.low, self.high = head["z_range"]
+
+    def clip(self, z: Tensor) -> Tensor:
+        """z within z_range (§3.2); used for training and validation targets, never for the truth of a score."""
+        return z.clamp(self.low, self.high)
+
+    def members(self, outputs: Tensor) -> Tensor:
+        """The redshift of each member (batch, members)."""
+        raise NotImplementedError
+
+    def score(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """|z_member - clipped z|, mean over members as Keras' joint metric, per spectrum (batch,). `target` is z."""
+        return (self.members(outputs) - self.clip(target)[:, None]).abs().double().mean(1)
+
+
+class Huber(Redshift):
+    """The paper's redshift: z·z_scale by the Huber loss (Eq. 6), mean and spread over the members (Eqs. 7, 8)."""
+
+    def __init__(self, head: dict) -> None:
+        super().__init__(head)
+        self.scale, self.delta = head["z_scale"], head["delta"]
+
+    def encode(self, target: Tensor) -> Tensor:
+        """z (batch,) -> clipped z·z_scale."""
+        return self.clip(target) * self.scale
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Mean Huber loss over batch and members."""
+        return F.huber_loss(outputs[..., 0].float(), target[:, None].expand(outputs.shape[:2]), delta=self.delta)
+
+    def members(self, outputs: Tensor) -> Tensor:
+        """The redshift of each member (batch, members)."""
+        return outputs[..., 0].float() / self.scale
+
+    def read(self, outputs: Tensor) -> dict[str, Tensor]:
+        """`z`, `z_std` (batch,): mean and ddof-0 standard deviation of the members."""
+        z = self.members(outputs).double()
+        return {"z": z.mean(1), "z_std": z.std(1, correction=0)}
+
+
+class Bins(Redshift):
+    """A probability over bins of x = ln(1+z), learned from a Gaussian soft target, read out around its peak.
+
+    Bin centres are x_k = ln(1+z_low) + (k - margin)·width, so a peak at either end of the range has neighbours.
+    """
+
+    def __init__(self, head: dict) -> None:
+        super().__init__(head)
+        self.width, self.count, self.soft, self.readout = head["width"], head["bins"], head["soft"], head["readout"]
+
+    @staticmethod
+    def margin(soft: float, readout: int) -> int:
+        """Bins beyond each end of the range: enough for the read-out window and three σ of the soft target."""
+        return max(readout, math.ceil(3 * soft)) + 1
+
+    @classmethod
+    def head(cls, z_range: list[float], width: float, soft: float, readout: int) -> dict:
+        """The head's dictionary for a range of z; `width` in ln(1+z), `soft` and `readout` in bins."""
+        span = math.ceil((math.log1p(z_range[1]) - math.log1p(z_range[0])) / width)
+        count = span + 1 + 2 * cls.margin(soft, readout)
+        return {"kind": "bins", "z_range": z_range, "width": width, "bins": count, "soft": soft, "readout": readout}
+
+    def centres(self, device: torch.device | None = None) -> Tensor:
+        """Bin centres in ln(1+z), float64 (bins,)."""
+        start = math.log1p(self.low) - self.margin(self.soft, self.readout) * self.width
+        return start + self.width * torch.arange(self.count, dtype=torch.float64, device=device)
+
+    def encode(self, target: Tensor) -> Tensor:
+        """z (batch,) -> soft targets (batch, bins), a Gaussian of σ = soft bins around ln(1+z), each summing to 1."""
+        x = torch.log1p(self.clip(target.double()))
+        distance = (self.centres(target.device) - x[:, None]) / self.width
+        return torch.softmax(-0.5 * (distance / self.soft) ** 2, 1).float()
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Mean cross-entropy between soft target and distribution over batch and members."""
+        return -(target[:, None] * F.log_softmax(outputs.float(), 2)).sum(2).mean()
+
+    def members(self, outputs: Tensor) -> Tensor:
+        """Each member's read-out (batch, members): mean of ln(1+z) within ±readout bins of its peak, as z."""
+        probability = torch.softmax(outputs.double(), 2)
+        peak = probability.argmax(2).clamp(self.readout, self.count - 1 - self.readout)
+        window = peak[..., None] + torch.arange(-self.readout, self.readout + 1, device=outputs.device)
+        near = torch.gather(probability, 2, window)
+        x = (near * self.centres(outputs.device)[window]).sum(2) / near.sum(2)
+        return torch.expm1(x)
+
+    def read(self, outputs: Tensor) -> dict[str, Tensor]:
+        """`z` (batch,): mean of the members' read-outs. `z_std`: root mean square distance of z under the mixture of
+        the members' distributions, so it holds the width of each, their disagreement and second peaks."""
+        z = self.members(outputs).mean(1)
+        mixture = torch.softmax(outputs.double(), 2).mean(1)
+        grid = torch.expm1(self.centres(outputs.device))
+        return {"z": z, "z_std": (mixture * (grid - z[:, None]) ** 2).sum(1).sqrt()}
+
+
+def make_head(head: dict) -> Softmax | Huber | Bins:
+    """The head of a spec. Raises ResurveyError when its kind does not exist."""
+    kind = head.get("kind")
+    if kind == "softmax":
+        return Softmax()
+    if kind == "huber":
+        return Huber(head)
+    if kind == "bins":
+        return Bins(head)
+    raise ResurveyError(f"head: {kind} does not exist; it may be softmax, huber or bins")

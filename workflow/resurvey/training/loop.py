@@ -1,0 +1,249 @@
+"""The training loop: arrays in, the best weights out. Knows no survey and no file but its checkpoint's.
+
+Members of an ensemble see the same batches, share one optimiser and one best epoch (the authors' Keras model). Killed at any
+batch, a training goes on from its checkpoint to the same bits, on a CPU with equal threads.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from resurvey.errors import ResurveyError
+from resurvey.networks.build import Network, derived_seed
+from resurvey.networks.heads import make_head
+from resurvey.training.checkpoint import Checkpoint
+from resurvey.training.device import autocast, out_of_memory, prepare, release
+from resurvey.training.optimise import learning_rate, make_optimizer
+from resurvey.training.plan import Hyper
+
+CHECKPOINT_SECONDS = 600  # within long epochs
+
+
+class Stopped(Exception):
+    """The training was asked to stop; its checkpoint is written."""
+
+
+@dataclass
+class Samples:
+    """Flux (spectra, pixels) float32 and target (spectra,): class numbers, or redshifts."""
+
+    flux: Tensor
+    target: Tensor
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def to(self, device: torch.device) -> "Samples":
+        """On the device, if it has room for the spectra twice over; else the flux stays where it is and batches travel."""
+        if device.type != "cuda":
+            return self
+        fits = 2 * self.flux.nbytes < torch.cuda.mem_get_info(device)[0]
+        return Samples(self.flux.to(device) if fits else self.flux.pin_memory(), self.target.to(device))
+
+    def batch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Rows (batch,) of both, on the device."""
+        flux = self.flux[rows.to(self.flux.device)].to(device, non_blocking=True)
+        return flux, self.target[rows.to(self.target.device)]
+
+
+@dataclass
+class Progress:
+    """Where a training is; everything but weights and optimiser."""
+
+    epoch: int = 0
+    batch: int = 0
+    loss: float = 0.0
+    score: float = 0.0
+    seconds: float = 0.0
+    micro: int = 0
+    best_epoch: int = -1
+    best_score: float = 0.0
+    history: list[dict] = field(default_factory=list)
+
+
+def batches(order: Tensor, size: int) -> list[Tensor]:
+    """Rows in batches of `size`; a last batch of one joins its neighbour, for BatchNorm has no variance of one."""
+    rows = list(order.split(size))
+    if len(rows) > 1 and len(rows[-1]) == 1:
+        rows[-2:] = [torch.cat(rows[-2:])]
+    return rows
+
+
+class Trainer:
+    """One training. `run` does it all; the methods are its steps."""
+
+    def __init__(
+        self,
+        network: Network,
+        hyper: Hyper,
+        seed: int,
+        precision: str,
+        device: torch.device,
+        name: str = "",
+        quiet: bool = False,
+    ) -> None:
+        self.network, self.hyper, self.seed, self.name, self.quiet = network.to(device), hyper, seed, name, quiet
+        self.precision, self.device = precision, device
+        self.head = make_head(network.spec["head"])
+        self.call = prepare(network, device)
+        self.optimizer = make_optimizer(network.parameters(), hyper)
+        self.now = Progress(micro=hyper.batch)
+        self.best: dict[str, Tensor] = {}
+
+    def run(
+        self,
+        train: Samples,
+        valid: Samples,
+        checkpoint: Checkpoint | None = None,
+        on_epoch: Callable[[list[dict]], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Progress:
+        """Train to the last epoch and leave the best weights in the network.
+
+        on_epoch gets the history after each epoch; `stop`, once set, ends the training at the next batch with Stopped.
+        Raises ResurveyError when there are too few spectra or the loss is no longer a number.
+        """
+        if len(train) < 2 or len(valid) < 1:
+            raise ResurveyError(
+                f"{self.name}: {len(train)} training and {len(valid)} validation spectra are too few; raise per_class"
+            )
+        train, valid = train.to(self.device), valid.to(self.device)
+        torch.manual_seed(derived_seed(self.seed, "dropout"))
+        state = checkpoint.load() if checkpoint else None
+        if state:
+            self.restore(state)
+            self._say(f"{self.name}: goes on at epoch {self.now.epoch}, batch {self.now.batch}")
+        while self.now.epoch < self.hyper.epochs:
+            self._epoch(train, checkpoint, stop)
+            self._close_epoch(train, valid)
+            if on_epoch:
+                on_epoch(self.now.history)
+            if checkpoint:
+                checkpoint.save(self.state())
+        self.network.load_state_dict(self.best)
+        return self.now
+
+    def _epoch(self, train: Samples, checkpoint: Checkpoint | None, stop: threading.Event | None) -> None:
+        now, saved = self.now, time.monotonic()
+        shuffle = torch.Generator().manual_seed(derived_seed(self.seed, "shuffle", now.epoch))
+        rows = batches(torch.randperm(len(train), generator=shuffle), self.hyper.batch)
+        self.network.train()
+        bar = tqdm(total=len(rows), initial=now.batch, desc=f"{self.name} epoch {now.epoch + 1}/{self.hyper.epochs}",
+                   unit="batch", leave=False, disable=True if self.quiet else None)  # fmt: skip
+        with bar:
+            while now.batch < len(rows):
+                stopping = stop is not None and stop.is_set()
+                if checkpoint and (stopping or time.monotonic() - saved > CHECKPOINT_SECONDS):
+                    checkpoint.save(self.state())
+                    saved = time.monotonic()
+                if stopping:
+                    raise Stopped(f"{self.name}: stopped at epoch {now.epoch}, batch {now.batch}")
+                started = time.perf_counter()
+                for group in self.optimizer.param_groups:
+                    group["lr"] = learning_rate(self.hyper, now.epoch + now.batch / len(rows))
+                loss, score = self.step(train, rows[now.batch])
+                now.loss += loss * len(rows[now.batch])
+                now.score += score
+                now.batch += 1
+                now.seconds += time.perf_counter() - started
+                bar.update()
+
+    def step(self, train: Samples, rows: Tensor) -> tuple[float, float]:
+        """One step of the optimiser on some rows; (mean loss, sum of scores).
+
+        Out of memory, the rows are taken in halves whose gradients add up to the same step (BatchNorm's statistics are then
+        those of the halves), and so for the rest of the training.
+        """
+        rng, buffers = torch.get_rng_state(), {n: b.clone() for n, b in self.network.named_buffers()}
+        while True:
+            try:
+                self.optimizer.zero_grad(set_to_none=True)
+                total, score = 0.0, 0.0
+                for part in batches(rows, self.now.micro):
+                    flux, target = train.batch(part, self.device)
+                    loss, scores = self._forward(flux, target)
+                    (loss * (len(part) / len(rows))).backward()
+                    total, score = total + loss.detach() * (len(part) / len(rows)), score + scores.sum()
+                self.optimizer.step()
+                return float(total), float(score)
+            except RuntimeError as error:
+                if not out_of_memory(error) or self.now.micro <= 2:
+                    raise
+                self.now.micro = min(self.now.micro, len(rows)) // 2
+                self._say(f"{self.name}: out of memory; batches are taken in parts of {self.now.micro}")
+            release(self.device)
+            torch.set_rng_state(rng)
+            for name, buffer in self.network.named_buffers():
+                buffer.copy_(buffers[name])
+
+    def _forward(self, flux: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        with autocast(self.device, self.precision):
+            outputs = self.call(flux)
+        loss = self.head.loss(outputs, self.head.encode(target))
+        with torch.no_grad():
+            return loss, self.head.score(outputs.detach(), target)
+
+    @torch.no_grad()
+    def evaluate(self, samples: Samples) -> tuple[float, Tensor]:
+        """(mean loss, score of each spectrum (spectra,)) with dropout off and BatchNorm's running statistics."""
+        self.network.eval()
+        loss, scores = 0.0, []
+        for rows in torch.arange(len(samples)).split(self.now.micro):
+            one, score = self._forward(*samples.batch(rows, self.device))
+            loss += float(one) * len(rows)
+            scores.append(score.cpu())
+        return loss / len(samples), torch.cat(scores)
+
+    def _close_epoch(self, train: Samples, valid: Samples) -> None:
+        now, metric, started = self.now, self.head.metric, time.perf_counter()
+        val_loss, scores = self.evaluate(valid)
+        val_score = float(scores.mean())
+        row = {
+            "epoch": now.epoch,
+            "loss": now.loss / len(train),
+            metric: now.score / len(train),
+            "val_loss": val_loss,
+            f"val_{metric}": val_score,
+            "lr": learning_rate(self.hyper, now.epoch),
+            "seconds": round(now.seconds + time.perf_counter() - started, 3),
+        }
+        if not all(map(torch.isfinite, map(torch.tensor, (row["loss"], val_loss)))):
+            raise ResurveyError(f"{self.name}: the loss is no number after epoch {now.epoch}; lower training.lr")
+        if now.best_epoch < 0 or (
+            val_score != now.best_score and self.head.better(val_score, now.best_score) == val_score
+        ):
+            now.best_epoch, now.best_score = now.epoch, val_score
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+        now.history.append(row)
+        self._say(f"{self.name}: " + ", ".join(f"{key} {value:.4g}" for key, value in row.items()))
+        now.epoch, now.batch, now.loss, now.score, now.seconds = now.epoch + 1, 0, 0.0, 0.0, 0.0
+
+    def state(self) -> dict:
+        """Everything needed to go on to the same bits."""
+        return {
+            "network": self.network.state_dict(),
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "progress": vars(self.now),
+        }
+
+    def restore(self, state: dict) -> None:
+        """The inverse of `state`."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best, self.now = state["best"], Progress(**state["progress"])
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            tqdm.write(text, file=sys.stderr)
