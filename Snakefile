@@ -39,6 +39,7 @@ localrules:
     train,
     catalogues,
     figures,
+    scorecards,
 
 
 rule all:

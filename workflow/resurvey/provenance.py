@@ -11,18 +11,18 @@ PACKAGE = Path(__file__).parent
 
 
 def code_digest(*rooms: str) -> str:
-    """Digest of the source of the named subpackages or modules (`"shards"`, `"surveys/sdss"`), 12 hex digits.
+    """Digest of the source of the named subpackages or modules (`"shards"`, `"surveys/sdss_*"`), 12 hex digits.
 
     Stands in the params of a rule, so that a change of the code that makes a product redoes the product,
     and a change elsewhere does not. Raises ResurveyError for a name that does not exist.
     """
     digest = hashlib.sha256()
     for room in sorted(rooms):
-        base = PACKAGE / room
-        files = sorted(base.rglob("*.py")) if base.is_dir() else [base.with_suffix(".py")]
+        folders = [path for path in PACKAGE.glob(room) if path.is_dir()]
+        files = sorted(file for folder in folders for file in folder.rglob("*.py")) or sorted(PACKAGE.glob(f"{room}.py"))
+        if not files:
+            raise ResurveyError(f"no module {room} in the package (workflow/resurvey)")
         for file in files:
-            if not file.exists():
-                raise ResurveyError(f"no module {room} in the package (workflow/resurvey)")
             digest.update(str(file.relative_to(PACKAGE)).encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

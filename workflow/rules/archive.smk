@@ -7,18 +7,18 @@ if ARCHIVE["kind"] == "mock":
         # A small survey with known truth, in the real paths and formats.
         output:
             f"{ARCHIVE['root']}/truth.parquet",
-        params:
-            settings=as_json(**SETTINGS["mock"]),
-            release="sdss_dr16",
-            root=ARCHIVE["root"],
-            code=code_digest("simulate", "archive/mock_sdss"),
-        conda:
-            "../../envs/data.yaml"
         log:
             f"logs/{SETTINGS['run']}/mock_archive.log",
+        conda:
+            "../../envs/data.yaml"
         threads: 2
         resources:
             mem_mb=2500,
+        params:
+            settings=as_json(**SETTINGS["mock"]),
+            release="sdss_dr16",
+            root=lambda wildcards, output: Path(output[0]).parent,
+            code=code_digest("simulate", "archive/mock_*"),
         shell:
             "resurvey mock-archive --out {params.root} --release {params.release}"
             " --settings {params.settings:q} --threads {threads} 2> {log}"
@@ -30,17 +30,17 @@ rule fetch_catalogue:
         f"{ARCHIVE['root']}/truth.parquet" if ARCHIVE["kind"] == "mock" else [],
     output:
         f"{RESOURCES}/{{release}}/catalogue.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/fetch_catalogue/{{release}}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        downloads=1,
+        mem_mb=1500,
     params:
         settings=lambda wildcards: catalogue_settings(wildcards.release),
         raw=f"{RESOURCES}/{{release}}",
         code=code_digest("surveys/sdss_catalogue"),
-    conda:
-        "../../envs/data.yaml"
-    log:
-        f"logs/{SETTINGS['run']}/fetch_catalogue/{{release}}.log",
-    resources:
-        downloads=1,
-        mem_mb=1500,
     shell:
         "resurvey fetch-catalogue --settings {params.settings:q} --raw {params.raw} --out {output} 2> {log}"
 
@@ -51,14 +51,14 @@ rule plan:
         f"{RUN}/{{dataset}}/targets.parquet",
     output:
         f"{RUN}/{{dataset}}/plan.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/plan/{{dataset}}.log",
+    conda:
+        "../../envs/data.yaml"
     params:
         settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
         raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
         code=code_digest("archive/plan"),
-    conda:
-        "../../envs/data.yaml"
-    log:
-        f"logs/{SETTINGS['run']}/plan/{{dataset}}.log",
     shell:
         "resurvey plan --targets {input} --settings {params.settings:q} --raw {params.raw} --out {output} 2>&1 | tee {log}"
 
@@ -69,16 +69,16 @@ rule fetch:
         f"{RUN}/{{dataset}}/plan.parquet",
     output:
         f"{RUN}/{{dataset}}/downloads/{{shard}}.parquet",
-    params:
-        settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
-        raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
-    conda:
-        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/fetch/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/data.yaml"
     resources:
         downloads=1,
         mem_mb=1000,
+    params:
+        settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
+        raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
     shell:
         "resurvey fetch --plan {input} --shard {wildcards.shard} --settings {params.settings:q}"
         " --raw {params.raw} --out {output} 2> {log}"

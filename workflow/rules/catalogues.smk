@@ -11,21 +11,21 @@ rule catalogue:
         parquet=f"{RUN}/{{dataset}}/catalogues/{{model}}.parquet",
         fits=f"{RUN}/{{dataset}}/catalogues/{{model}}.fits",
         rejected=f"{RUN}/{{dataset}}/catalogues/{{model}}.rejected.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/catalogue/{{dataset}}/{{model}}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=2000,
     params:
         predictions=lambda wildcards, input: Path(input.predictions[0]).parent,
         shards=lambda wildcards, input: Path(input.shards[0]).parent,
-        count=lambda wildcards, input: len(input.shards),
-        models=f"{RUN}/models",
+        n_shards=lambda wildcards, input: len(input.shards),
+        models=lambda wildcards, input: Path(input.calibration).parents[1],
         code=code_digest("catalogues"),
-    conda:
-        "../../envs/data.yaml"
-    log:
-        f"logs/{SETTINGS['run']}/catalogue/{{dataset}}/{{model}}.log",
-    resources:
-        mem_mb=2000,
     shell:
         "resurvey catalogue --predictions {params.predictions} --shards {params.shards} --targets {input.targets}"
-        " --count {params.count} --calibration {input.calibration} --models {params.models} --model {wildcards.model}"
+        " --count {params.n_shards} --calibration {input.calibration} --models {params.models} --model {wildcards.model}"
         " --out {output.parquet} --fits {output.fits} --rejected {output.rejected} 2> {log}"
 
 
@@ -35,11 +35,11 @@ rule evaluate:
         lambda wildcards: f"{RUN}/{SETTINGS['models'][wildcards.model]['dataset']}/catalogues/{wildcards.model}.parquet",
     output:
         f"{RUN}/{{paper}}/tables/{{model}}.parquet",
-    params:
-        code=code_digest("catalogues", "metrics/tables"),
-    conda:
-        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/evaluate/{{paper}}/{{model}}.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=code_digest("catalogues", "metrics/tables"),
     shell:
         "resurvey evaluate --catalogue {input} --out {output} 2> {log}"

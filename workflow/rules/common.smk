@@ -20,9 +20,9 @@ RESOURCES = f"resources/{ARCHIVE['name']}"
 
 # A job finds the package beside its rules, with this interpreter or, under --sdm conda, with its environment's own.
 PYTHON = "python" if "conda" in map(str, workflow.deployment_settings.deployment_method) else sys.executable
-shell.prefix(
-    f"set -euo pipefail; export PYTHONPATH='{Path(workflow.basedir) / 'workflow'}'${{PYTHONPATH:+:$PYTHONPATH}}; "
-    f"resurvey() {{ '{PYTHON}' -m resurvey \"$@\"; }}; "
+shell.prefix(  # braces are doubled twice: for this f-string and for Snakemake's own formatting
+    f"set -euo pipefail; export PYTHONPATH='{Path(workflow.basedir) / 'workflow'}'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+    f"resurvey() {{{{ '{PYTHON}' -m resurvey \"$@\"; }}}}; "
 )
 
 
@@ -64,6 +64,10 @@ def network_folders(model):
     return [f"{RUN}/models/{home}/{network}" for network, home in network_homes(model).items()]
 
 
+def weight_files(model):
+    return [f"{folder}/{name}" for folder in network_folders(model) for name in ("model.safetensors", "model.json")]
+
+
 def classes(model):
     return SETTINGS["datasets"][SETTINGS["models"][model]["dataset"]]["classes"]
 
@@ -77,7 +81,7 @@ def archive_settings(dataset):
     release = release_of(dataset)
     return {
         "release": release,
-        "root": ARCHIVE["root"] if ARCHIVE["kind"] == "url" else str(Path(ARCHIVE["root"]).absolute().as_uri()),
+        "root": (ARCHIVE["root"] if ARCHIVE["kind"] == "url" else str(Path(ARCHIVE["root"]).absolute().as_uri())),
         "origin": ARCHIVE["origin"],
         "etiquette": release["etiquette"],
     }
@@ -87,7 +91,11 @@ def catalogue_settings(release):
     """For the master catalogue: its release and root, and the query where a dataset asks for one instead of the bulk file."""
     datasets = {name: entry for name, entry in SETTINGS["datasets"].items() if entry["release"] == release}
     source = sorted({entry.get("catalogue_source", "archive") for entry in datasets.values()})
-    return as_json(**archive_settings(next(iter(datasets))), catalogue_source=source[0], datasets=datasets if source[0] == "astroquery" else {})
+    return as_json(
+        **archive_settings(next(iter(datasets))),
+        catalogue_source=source[0],
+        datasets=datasets if source[0] == "astroquery" else {},
+    )
 
 
 def target_settings(dataset):
@@ -99,8 +107,17 @@ def target_settings(dataset):
 def training_settings(model, network):
     """What decides the weights of one network: nothing of its siblings."""
     entry = SETTINGS["models"][model]
-    entry = {key: entry[key] for key in entry if key not in ("only", "shares", "networks")} | {"networks": {network: entry["networks"][network]}}
-    return as_json(model=model, paper=entry["paper"], entry=entry, classes=classes(model), dataset=entry["dataset"], seed=SETTINGS["seed"])
+    entry = {key: entry[key] for key in entry if key not in ("only", "shares", "networks")} | {
+        "networks": {network: entry["networks"][network]}
+    }
+    return as_json(
+        model=model,
+        paper=entry["paper"],
+        entry=entry,
+        classes=classes(model),
+        dataset=entry["dataset"],
+        seed=SETTINGS["seed"],
+    )
 
 
 def prediction_files(model, dataset):
@@ -108,8 +125,53 @@ def prediction_files(model, dataset):
 
 
 def catalogue_files():
-    return [f"{RUN}/{dataset}/catalogues/{model}.{kind}" for model, dataset in SETTINGS["apply"] for kind in ("parquet", "fits")]
+    return [
+        f"{RUN}/{dataset}/catalogues/{model}.{kind}"
+        for model, dataset in SETTINGS["apply"]
+        for kind in ("parquet", "fits")
+    ]
 
 
 def table_file(model):
     return f"{RUN}/{SETTINGS['models'][model]['paper']}/tables/{model}.parquet"
+
+
+def figure_names(paper):
+    """Figures of a paper whose model this run has; sample figures belong to the paper's first model."""
+    figures = SETTINGS["papers"][paper]["figures"]
+    return [name for name, entry in figures.items() if entry.get("model", first_model(paper)) in SETTINGS["models"]]
+
+
+def first_model(paper):
+    return next(model for model, entry in SETTINGS["models"].items() if entry["paper"] == paper)
+
+
+def models_of(paper):
+    return [model for model, entry in SETTINGS["models"].items() if entry["paper"] == paper]
+
+
+def figure_files():
+    return [
+        f"{RUN}/{paper}/figures/{name}.{kind}"
+        for paper in SETTINGS["papers"]
+        for name in figure_names(paper)
+        for kind in ("pdf", "png", "csv")
+    ]
+
+
+def scorecard_files():
+    return [f"{RUN}/{paper}/scorecard.csv" for paper in SETTINGS["papers"]]
+
+
+def figure_inputs(needs, model):
+    """(files that trigger the figure, what its command reads)."""
+    dataset = SETTINGS["models"][model]["dataset"]
+    if needs == "histories":
+        folders = network_folders(model)
+        return [f"{folder}/{name}" for folder in folders for name in ("model.json", "history.csv")], folders
+    one = {
+        "table": table_file(model),
+        "targets": f"{RUN}/{dataset}/targets.parquet",
+        "examples": f"{RUN}/{SETTINGS['models'][model]['paper']}/tables/examples.parquet",
+    }[needs]
+    return [one], [one]

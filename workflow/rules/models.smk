@@ -5,23 +5,28 @@ rule train_network:
     input:
         lambda wildcards: shard_files(SETTINGS["models"][wildcards.model]["dataset"]),
     output:
-        multiext(f"{RUN}/models/{{model}}/{{network}}/", "model.safetensors", "model.json", "history.csv"),
-    params:
-        settings=lambda wildcards: training_settings(wildcards.model, wildcards.network),
-        shards=lambda wildcards: f"{RUN}/{SETTINGS['models'][wildcards.model]['dataset']}/shards",
-        count=lambda wildcards, input: len(input),
-        folder=lambda wildcards, output: Path(output[0]).parent,
-        code=code_digest("networks", "training", "shards/reading"),
-    conda:
-        "../../envs/networks.yaml"
+        multiext(
+            f"{RUN}/models/{{model}}/{{network}}/",
+            "model.safetensors",
+            "model.json",
+            "history.csv",
+        ),
     log:
         f"logs/{SETTINGS['run']}/train/{{model}}/{{network}}.log",
-    threads: 1
     priority: 10
+    conda:
+        "../../envs/networks.yaml"
+    threads: 1
     resources:
         gpu=1,
         mem_mb=8000,
         runtime=720,
+    params:
+        settings=lambda wildcards: training_settings(wildcards.model, wildcards.network),
+        shards=lambda wildcards: f"{RUN}/{SETTINGS['models'][wildcards.model]['dataset']}/shards",
+        n_shards=lambda wildcards, input: len(input),
+        folder=lambda wildcards, output: Path(output[0]).parent,
+        code=code_digest("networks", "training", "shards/reading"),
     shell:
-        "resurvey train --shards {params.shards} --count {params.count} --model {wildcards.model} --network {wildcards.network}"
+        "resurvey train --shards {params.shards} --count {params.n_shards} --model {wildcards.model} --network {wildcards.network}"
         " --settings {params.settings:q} --out {params.folder} --threads {threads} 2> {log}"

@@ -1,16 +1,20 @@
 # Predictions: all networks of a model on one shard; then the calibration of redshift errors on the validation split.
 
 
-def weights(wildcards):
-    return [f"{folder}/{name}" for folder in network_folders(wildcards.model) for name in ("model.safetensors", "model.json")]
-
-
 rule infer:
     input:
         shard=f"{RUN}/{{dataset}}/shards/{{shard}}.parquet",
-        weights=weights,
+        weights=lambda wildcards: weight_files(wildcards.model),
     output:
         f"{RUN}/{{dataset}}/predictions/{{model}}/{{shard}}.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/infer/{{dataset}}/{{model}}/{{shard}}.log",
+    conda:
+        "../../envs/networks.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=3000,
     params:
         settings=lambda wildcards: as_json(
             networks=network_homes(wildcards.model),
@@ -20,14 +24,6 @@ rule infer:
         ),
         models=f"{RUN}/models",
         code=code_digest("inference/predict", "inference/engines", "networks"),
-    conda:
-        "../../envs/networks.yaml"
-    log:
-        f"logs/{SETTINGS['run']}/infer/{{dataset}}/{{model}}/{{shard}}.log",
-    threads: 1
-    resources:
-        gpu=1,
-        mem_mb=3000,
     shell:
         "resurvey infer --shard {input.shard} --models {params.models} --model {wildcards.model}"
         " --settings {params.settings:q} --out {output} --threads {threads} 2> {log}"
@@ -39,15 +35,15 @@ rule calibrate:
         targets=lambda wildcards: f"{RUN}/{SETTINGS['models'][wildcards.model]['dataset']}/targets.parquet",
     output:
         f"{RUN}/models/{{model}}/calibration.json",
-    params:
-        predictions=lambda wildcards, input: Path(input.predictions[0]).parent,
-        count=lambda wildcards, input: len(input.predictions),
-        models=f"{RUN}/models",
-        code=code_digest("inference/calibration"),
-    conda:
-        "../../envs/networks.yaml"
     log:
         f"logs/{SETTINGS['run']}/calibrate/{{model}}.log",
+    conda:
+        "../../envs/networks.yaml"
+    params:
+        predictions=lambda wildcards, input: Path(input.predictions[0]).parent,
+        n_shards=lambda wildcards, input: len(input.predictions),
+        models=lambda wildcards, output: Path(output[0]).parents[1],
+        code=code_digest("inference/calibration"),
     shell:
-        "resurvey calibrate --predictions {params.predictions} --targets {input.targets} --count {params.count}"
+        "resurvey calibrate --predictions {params.predictions} --targets {input.targets} --count {params.n_shards}"
         " --models {params.models} --model {wildcards.model} --out {output} 2> {log}"

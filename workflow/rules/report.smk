@@ -8,10 +8,12 @@ rule report:
         scorecard_files(),
     output:
         f"{RUN}/report.html",
-    params:
-        config=" ".join(f"{key}={json.dumps(value)!r}" for key, value in config.items() if value is not None),
+    conda:
+        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/report.log",
+    params:
+        config=" ".join(f"{key}={json.dumps(value)!r}" for key, value in config.items() if value is not None),
     shell:
         # Snakemake draws its report of the jobs that are done; the lock is held by the run that this job belongs to.
         "snakemake figures scorecards --report {output} --nolock --config {params.config} > {log} 2>&1"

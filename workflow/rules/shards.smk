@@ -8,19 +8,21 @@ rule shard:
     output:
         shard=f"{RUN}/{{dataset}}/shards/{{shard}}.parquet",
         rejected=f"{RUN}/{{dataset}}/shards/{{shard}}.rejected.parquet",
-    params:
-        settings=lambda wildcards: as_json(
-            dataset=SETTINGS["datasets"][wildcards.dataset], release=release_of(wildcards.dataset), origin=ARCHIVE["origin"]
-        ),
-        raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
-        code=code_digest("shards", "surveys"),
-    conda:
-        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/shard/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
+    params:
+        settings=lambda wildcards: as_json(
+            dataset=SETTINGS["datasets"][wildcards.dataset],
+            release=release_of(wildcards.dataset),
+            origin=ARCHIVE["origin"],
+        ),
+        raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
+        code=code_digest("shards", "surveys"),
     shell:
         "resurvey shard --targets {input.targets} --shard {wildcards.shard} --downloads {input.downloads} --raw {params.raw}"
         " --settings {params.settings:q} --out {output.shard} --rejected {output.rejected} --threads {threads} 2> {log}"

@@ -7,15 +7,15 @@ rule targets:
     output:
         targets=f"{RUN}/{{dataset}}/targets.parquet",
         rejected=f"{RUN}/{{dataset}}/targets.rejected.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/targets/{{dataset}}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=4000,
     params:
         settings=lambda wildcards: as_json(dataset=target_settings(wildcards.dataset), seed=SETTINGS["seed"]),
         code=code_digest("targets"),
-    conda:
-        "../../envs/data.yaml"
-    log:
-        f"logs/{SETTINGS['run']}/targets/{{dataset}}.log",
-    resources:
-        mem_mb=4000,
     shell:
         "resurvey targets --catalogue {input} --settings {params.settings:q}"
         " --out {output.targets} --rejected {output.rejected} 2> {log}"

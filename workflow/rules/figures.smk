@@ -1,0 +1,113 @@
+# Figures and scores: each figure is a rule of its own, drawn in seconds from a small tidy table, without torch.
+
+from resurvey.figures.registry import FIGURES
+
+
+rule examples:
+    # One spectrum of each class, for the figures that show spectra.
+    input:
+        shards=lambda wildcards: shard_files(SETTINGS["models"][first_model(wildcards.paper)]["dataset"]),
+        targets=lambda wildcards: f"{RUN}/{SETTINGS['models'][first_model(wildcards.paper)]['dataset']}/targets.parquet",
+    output:
+        f"{RUN}/{{paper}}/tables/examples.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/examples/{{paper}}.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        shards=lambda wildcards, input: Path(input.shards[0]).parent,
+        n_shards=lambda wildcards, input: len(input.shards),
+        code=code_digest("figures/spectra"),
+    shell:
+        "resurvey examples --shards {params.shards} --count {params.n_shards} --targets {input.targets} --out {output} 2> {log}"
+
+
+for paper in SETTINGS["papers"]:
+    for figure in figure_names(paper):
+        entry = SETTINGS["papers"][paper]["figures"][figure]
+        drawing = entry.get("figure", figure)
+        model = entry.get("model", first_model(paper))
+        triggers, sources = figure_inputs(FIGURES[drawing].needs, model)
+
+        rule:
+            name:
+                f"{paper}_{figure}"
+            input:
+                triggers,
+            output:
+                report(
+                    f"{RUN}/{paper}/figures/{figure}.png",
+                    caption=f"../report/{drawing}.rst",
+                    category=SETTINGS["papers"][paper]["title"],
+                    subcategory=entry["category"],
+                    labels={"figure": FIGURES[drawing].title, "model": model},
+                ),
+                f"{RUN}/{paper}/figures/{figure}.pdf",
+                f"{RUN}/{paper}/figures/{figure}.csv",
+            log:
+                f"logs/{SETTINGS['run']}/figures/{paper}/{figure}.log",
+            conda:
+                "../../envs/data.yaml"
+            params:
+                name=drawing,
+                paper=paper,
+                sources=sources,
+                code=code_digest(f"figures/{drawing}", "figures/style", "figures/inputs", "metrics"),
+            shell:
+                "resurvey figure {params.name} --paper {params.paper} --predictions {params.sources} --out {output} 2> {log}"
+
+
+rule baselines:
+    # What a survey gets without these networks: the majority class and median redshift, and PCA with a linear model.
+    input:
+        lambda wildcards: shard_files(SETTINGS["models"][first_model(wildcards.paper)]["dataset"]),
+    output:
+        f"{RUN}/{{paper}}/tables/baselines.json",
+    log:
+        f"logs/{SETTINGS['run']}/baselines/{{paper}}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=8000,
+    params:
+        settings=lambda wildcards: as_json(
+            classes=classes(first_model(wildcards.paper)),
+            seed=SETTINGS["seed"],
+            paper=wildcards.paper,
+        ),
+        shards=lambda wildcards, input: Path(input[0]).parent,
+        n_shards=lambda wildcards, input: len(input),
+        code=code_digest("metrics/classification", "shards/reading"),
+    shell:
+        "resurvey baselines --shards {params.shards} --count {params.n_shards} --settings {params.settings:q} --out {output} 2> {log}"
+
+
+rule scorecard:
+    input:
+        tables=lambda wildcards: [table_file(model) for model in models_of(wildcards.paper)],
+        baselines=f"{RUN}/{{paper}}/tables/baselines.json",
+        networks=lambda wildcards: [
+            f"{folder}/model.json" for model in models_of(wildcards.paper) for folder in network_folders(model)
+        ],
+    output:
+        report(
+            f"{RUN}/{{paper}}/scorecard.csv",
+            caption="../report/scorecard.rst",
+            category="Scorecard",
+            labels={"table": "The paper's numbers and ours"},
+        ),
+    log:
+        f"logs/{SETTINGS['run']}/scorecard/{{paper}}.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        models=lambda wildcards: [f"{RUN}/models/{model}" for model in models_of(wildcards.paper)],
+        code=code_digest("metrics"),
+    shell:
+        "resurvey score --paper {wildcards.paper} {input.tables} --models {params.models} --baselines {input.baselines}"
+        " --out {output} 2> {log}"
+
+
+rule scorecards:
+    input:
+        scorecard_files(),
