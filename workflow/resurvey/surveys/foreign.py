@@ -1,6 +1,17 @@
 """Files of other surveys and kinds, given by mistake: what they are, in words for the user."""
 
-_HINT = "this version reads SDSS, BOSS and eBOSS spectra (spec, spSpec, spPlate) and plain text with wavelength and flux"
+_HINT = (
+    "this version reads SDSS, BOSS and eBOSS spectra (spec, spSpec, spPlate) and plain text with wavelength and flux"
+)
+
+
+def of_other_survey(hdus) -> bool:
+    """Whether the header names a survey that no reader here knows, although its tables may look familiar (LAMOST MRS)."""
+    return "LAMOST" in _origin(hdus[0].header)
+
+
+def _origin(header) -> str:
+    return " ".join(str(header.get(key, "")) for key in ("TELESCOP", "ORIGIN", "DATA_V", "SURVEY")).upper()
 
 
 def describe(hdus) -> str:
@@ -10,8 +21,7 @@ def describe(hdus) -> str:
 
 def _kind(hdus) -> str:
     names = {hdu.name.upper() for hdu in hdus}
-    header = hdus[0].header
-    origin = " ".join(str(header.get(key, "")) for key in ("TELESCOP", "ORIGIN", "DATA_V", "SURVEY")).upper()
+    origin = _origin(hdus[0].header)
     columns = {c.lower() for hdu in hdus if getattr(hdu, "columns", None) is not None for c in hdu.columns.names}
     shapes = [tuple(hdu.shape) for hdu in hdus if getattr(hdu, "columns", None) is None and hdu.shape]
 
@@ -23,9 +33,7 @@ def _kind(hdus) -> str:
         return "is a DESI coadd or spectra file, which is not supported yet"
     if "REDSHIFTS" in names or "ZCATALOG" in names:
         return "is a DESI redshift catalogue, which holds no spectra"
-    if "APOGEE" in origin or "APO25M" in origin and "SPEC" not in names and shapes[:1] == [(3, 4096)]:
-        return "is an APOGEE (infrared) spectrum, which is not supported yet"
-    if any(shape[-1] == 8575 or shape[-2:] == (3, 4096) for shape in shapes):
+    if "APOGEE" in origin or any(shape[-1] == 8575 or shape[-2:] == (3, 4096) for shape in shapes):
         return "is an APOGEE (infrared) spectrum, which is not supported yet"
     if {"flux", "wavelength"} <= columns:
         return "is a table of spectra with a wavelength column (LAMOST DR8 and later are like that), which is not supported yet"

@@ -86,7 +86,7 @@ def open_fits(path: Path, data: bytes | None = None) -> Iterator[object]:
 
 
 def _reader(hdus, path: Path):
-    for reader in FITS_READERS:
+    for reader in () if foreign.of_other_survey(hdus) else FITS_READERS:
         if reader.matches(hdus):
             return reader
     raise ResurveyError(f"{path}: {foreign.describe(hdus)}")
@@ -108,7 +108,9 @@ def read_all(path: str | os.PathLike) -> Iterator[Spectrum | Rejected]:
     try:
         for spectrum in _spectra(path):
             if spectrum.sky:
-                yield Rejected(spectrum.spectrum_id, f"{path.name}: is a sky fibre; class and redshift mean nothing there")
+                yield Rejected(
+                    spectrum.spectrum_id, f"{path.name}: is a sky fibre; class and redshift mean nothing there"
+                )
             else:
                 yield spectrum
     except ResurveyError as error:

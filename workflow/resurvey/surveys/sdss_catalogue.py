@@ -194,7 +194,7 @@ def batch(rows: np.ndarray, table: Layout) -> pa.RecordBatch:
         if field.name not in table.columns:
             columns[field.name] = pa.nulls(len(rows), field.type)
         elif field.name == "survey_subclass":
-            columns[field.name] = texts(values(field.name), lambda text: re.sub(r"\s*\(.*\)\s*$", "", text))
+            columns[field.name] = texts(values(field.name), without_template)
         elif field.name == "targettype":
             columns[field.name] = texts(values(field.name), target_type)
         elif pa.types.is_string(field.type):
@@ -215,6 +215,11 @@ def texts(raw: np.ndarray, change: Callable[[str], str] = str) -> pa.Array:
     distinct, inverse = np.unique(raw, return_inverse=True)
     names = [change(value.decode("latin-1").strip("\0 ")) for value in distinct]
     return pa.DictionaryArray.from_arrays(pa.array(inverse, pa.int32()), pa.array(names, pa.string())).cast(pa.string())
+
+
+def without_template(subclass: str) -> str:
+    """`K0V (10780)` → `K0V`: SUBCLASS may carry the name of the template star."""
+    return re.sub(r"\s*\(.*\)\s*$", "", subclass)
 
 
 def target_type(value: str) -> str:

@@ -108,6 +108,8 @@ def parse(data: bytes, name: str) -> Spectrum | None:
     tables = []
     start = _header_end(data, 0)
     primary = data[:start]
+    if b"LAMOST" in primary:
+        return None
     while 0 < start < size:
         if data[start : start + 20] != b"XTENSION= 'BINTABLE'":
             return None

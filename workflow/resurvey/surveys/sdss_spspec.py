@@ -13,7 +13,15 @@ from resurvey.surveys.spectrum import Spectrum, checked_wavelength, median_sn, p
 
 NAME = "SDSS spSpec (DR1 to DR7)"
 EMISSION_LINE = 1 << 30
-CLASSES = {0: "", 1: "STAR", 2: "GALAXY", 3: "QSO", 4: "QSO", 5: "SKY", 6: "STAR"}  # SPEC_CLN: 4 = QSO at high z, 6 = late type
+CLASSES = {
+    0: "",
+    1: "STAR",
+    2: "GALAXY",
+    3: "QSO",
+    4: "QSO",
+    5: "SKY",
+    6: "STAR",
+}  # SPEC_CLN: 4 = QSO at high z, 6 = late type
 
 
 def matches(hdus) -> bool:

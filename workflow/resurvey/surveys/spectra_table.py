@@ -39,7 +39,9 @@ def read(hdus, name: str) -> Iterator[Spectrum]:
     edges = pixel_edges(wavelength)
     pixels = hdu.data.dtype[names["flux"]].shape[0]
     if pixels != wavelength.size:
-        raise ResurveyError(f"{name}: {grid.name} has {wavelength.size} values, column flux {pixels}; they must be equal")
+        raise ResurveyError(
+            f"{name}: {grid.name} has {wavelength.size} values, column flux {pixels}; they must be equal"
+        )
     for number in range(len(hdu.data)):
         record = hdu.data[number]
         row = {key: _plain(record[names[key]]) for key in SCALARS if key in names}

@@ -17,6 +17,7 @@ from resurvey.surveys.spectrum import Spectrum, checked_wavelength, median_sn, p
 
 NAME = "text"
 _COMMENT = "#;!%"
+TITLES = 5  # lines of words without a comment sign that may stand above the numbers
 _COLUMNS = {
     "wavelength": {"wavelength", "wave", "lambda", "lam", "wl", "loglam", "log_wavelength", "wavelength_vac"},
     "flux": {"flux", "fluxes", "flam", "f_lambda", "counts", "intensity"},
@@ -51,7 +52,7 @@ def read(content: bytes, name: str) -> list[Spectrum]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ResurveyError(f"{name}: is neither FITS nor plain text") from error
-    names, comments, rows = None, [], []
+    names, comments, titles, rows = None, [], [], []
     for number, line in enumerate(io.StringIO(text), start=1):
         if not line.strip():
             continue
@@ -63,14 +64,21 @@ def read(content: bytes, name: str) -> list[Spectrum]:
             try:
                 rows.append([float(word) for word in _split(line)])
             except ValueError as error:
-                if rows or len(comments) > 100:
-                    raise ResurveyError(f"{name}: line {number} is not a row of numbers: {line.strip()[:60]!r}") from error
-                comments.append(line)  # a title, or a header whose names are not known
+                if rows:
+                    raise ResurveyError(
+                        f"{name}: line {number} is not a row of numbers: {line.strip()[:60]!r}"
+                    ) from error
+                titles.append(line.strip())
+                if len(titles) > TITLES:
+                    break
             if rows and len(rows[-1]) != len(rows[0]):
                 raise ResurveyError(f"{name}: line {number} has {len(rows[-1])} columns, the first row {len(rows[0])}")
-    if not rows:
-        raise ResurveyError(f"{name}: holds no rows of numbers; a text spectrum has the columns wavelength, flux[, error]")
-    return [_spectrum(np.array(rows), names, " ".join(comments) + " ".join(names or []), name)]
+    if not rows or len(titles) > TITLES:
+        first = (titles or comments or [""])[0][:60]
+        raise ResurveyError(
+            f"{name}: is text but not a spectrum (it begins {first!r}); a spectrum has rows of numbers: wavelength, flux[, error]"
+        )
+    return [_spectrum(np.array(rows), names, " ".join(comments + titles + (names or [])), name)]
 
 
 def _pick(table: np.ndarray, names: list[str] | None, name: str) -> dict[str, np.ndarray]:
