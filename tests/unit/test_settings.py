@@ -99,6 +99,12 @@ def test_a_network_may_train_longer_than_its_siblings():
     assert networks["ResNet_8"]["training"]["epochs"] != 16
 
 
+def test_numbers_that_the_command_line_made_strings():
+    override = {"sdss_dr16": {"shards": "7", "grid": {"start": "4000.0"}, "selection": {"targettype": "null"}}}
+    dataset = load(preset="demo", datasets=override)["datasets"]["sdss_dr16"]
+    assert (dataset["shards"], dataset["grid"]["start"], dataset["selection"]["targettype"]) == (7, 4000.0, None)
+
+
 def test_key_given_twice(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("preset: demo\npreset: paper\n")

@@ -110,6 +110,18 @@ def overlay(base: dict, over: dict) -> dict:
     return result
 
 
+def _typed(value: object) -> object:
+    """Numbers, booleans and nulls out of the strings that Snakemake's --config makes of everything inside a mapping."""
+    if isinstance(value, dict):
+        return {key: _typed(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_typed(entry) for entry in value]
+    if isinstance(value, str):
+        plain = yaml.load(value, _Loader)
+        return plain if plain is None or isinstance(plain, (bool, int, float)) else value
+    return value
+
+
 def load(path: str | os.PathLike = "config.yaml", overrides: dict | None = None) -> dict:
     """Read a config file, overlay `overrides` (as Snakemake's --config gives them) and resolve it."""
     return resolve(overlay(read_yaml(path), overrides or {}), str(path))
@@ -122,7 +134,7 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
     `releases`, `datasets`, `papers`, `models` by name, complete and checked; `apply` = (model, dataset) pairs.
     Raises ResurveyError naming file, key and the nearest valid one.
     """
-    config = {key: value for key, value in config.items() if not key.startswith("_")}
+    config = {key: _typed(value) if isinstance(value, dict) else value for key, value in config.items()}
     validate(config, "config", where)
     preset = _named("presets", config["preset"], where)
     validate(preset, "config", f"workflow/presets/{config['preset']}.yaml")
