@@ -75,3 +75,16 @@ def counts(rows: list[Row]) -> dict[str, int]:
     """How many files ended in each state; states that did not occur are left out."""
     found = [row.state for row in rows]
     return {state: found.count(state) for state in (*USABLE, FAILED) if state in found}
+
+
+def lacking(rows: list[Row]) -> list[Row]:
+    """Failed rows whose spectra did not come by the other route either."""
+    plates = {(row.plate, row.mjd) for row in rows if row.route == "plate" and row.state in USABLE}
+    spectra = {(row.plate, row.mjd) for row in rows if row.route == "lite" and row.fallback}
+    return [
+        row
+        for row in rows
+        if row.state == FAILED
+        and not (row.route == "lite" and (row.plate, row.mjd) in plates)
+        and not (row.route == "plate" and not row.fallback and (row.plate, row.mjd) in spectra)
+    ]

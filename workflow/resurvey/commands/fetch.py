@@ -41,7 +41,7 @@ def run(args):
         f"shard {args.shard}: " + (", ".join(f"{n} {state}" for state, n in counts.items()) or "no files"),
         file=sys.stderr,
     )
-    failed = [row for row in rows if row.state == manifest.FAILED]
+    failed = manifest.lacking(rows)
     for row in failed[:20]:
         print(f"  not had: {row.url}: {row.reason}", file=sys.stderr)
     if len(failed) > 20:
