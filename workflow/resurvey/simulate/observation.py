@@ -97,9 +97,8 @@ def _brightness(shape, sn, blank, gain) -> np.ndarray:
 def _calibration(wave, count, rng) -> np.ndarray:
     """Errors of flux calibration (n, N): a cubic of 3 %, a slow wave of 1 %, a step of 1.5 % between the arms, the blue end."""
     x = (2 * (wave - wave[0]) / (wave[-1] - wave[0]) - 1).astype(np.float32)
-    error = np.polynomial.legendre.legvander(x, 3)[:, 1:].astype(np.float32) @ rng.normal(0, 0.018, (3, count)).astype(
-        np.float32
-    )
+    shapes = np.polynomial.legendre.legvander(x, 3)[:, 1:].astype(np.float32)
+    error = _combine(shapes, rng.normal(0, 0.018, (3, count)))
     period, phase = rng.uniform(2, 6, (1, count)), rng.uniform(0, 6.28, (1, count))
     error += rng.normal(0, 0.01, (1, count)).astype(np.float32) * np.sin(x[:, None] * period + phase).astype(np.float32)
     error += rng.normal(0, 0.015, (1, count)).astype(np.float32) / (1 + np.exp(-(wave[:, None] - 6000) / 60)).astype(
@@ -116,7 +115,15 @@ def _sky_residuals(sky, level, count, rng) -> np.ndarray:
     lines = (sky - level).astype(np.float32)
     knots = np.linspace(0, len(sky) - 1, 9)
     weights = np.maximum(1 - np.abs(np.arange(len(sky))[:, None] - knots[None]) / (knots[1]), 0).astype(np.float32)
-    return rng.normal(0, 0.007, (count, len(knots))).astype(np.float32) @ weights.T * lines
+    return _combine(weights, rng.normal(0, 0.007, (count, len(knots))).T).T * lines
+
+
+def _combine(shapes: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
+    """shapes (N, k) times amplitudes (k, n) in float32, summed in a fixed order (BLAS' depends on its threads)."""
+    total = np.zeros((shapes.shape[0], amplitudes.shape[1]), np.float32)
+    for shape, amplitude in zip(shapes.T, amplitudes.astype(np.float32), strict=True):
+        total += shape[:, None] * amplitude[None]
+    return total
 
 
 def _masks(flux, ivar, contrast, rng) -> tuple[np.ndarray, np.ndarray]:

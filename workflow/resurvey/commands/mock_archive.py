@@ -1,0 +1,29 @@
+"""`resurvey mock-archive`: a small archive of simulated spectra in the layout of the real one."""
+
+HELP = "write a small mock archive: simulated spectra with known truth in the survey's paths, formats and quirks"
+
+
+def arguments(parser) -> None:
+    """Options of the command."""
+    parser.add_argument(
+        "--out", required=True, help="folder of the archive; DIR/dr16/… and DIR/truth.parquet are written"
+    )
+    parser.add_argument("--release", default="sdss_dr16", help="whose layout: sdss_dr16 (default) or sdss_dr17")
+    parser.add_argument(
+        "--settings",
+        default="{}",
+        metavar="JSON",
+        help="{per_class, extra, lite_plates, seed, lite, missing} or a JSON file with them",
+    )
+    parser.add_argument("--threads", type=int, default=1, help="processes; the archive does not depend on it")
+
+
+def run(args) -> None:
+    """Write the archive and say what it holds."""
+    from resurvey.archive.mock_sdss import build
+    from resurvey.archive.release import read_settings
+
+    made = build(args.out, args.release, read_settings(args.settings), max(args.threads, 1))
+    print(
+        f"{args.out}: {made['spectra']:,} mock spectra on {made['visits']} plates and nights, {made['bytes'] / 1e9:.2f} GB"
+    )
