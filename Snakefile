@@ -50,7 +50,7 @@ rule all:
 
 rule data:
     input:
-        [path for dataset in SETTINGS["datasets"] for path in shard_files(dataset)],
+        [verified(dataset) for dataset in SETTINGS["datasets"]],
 
 
 rule train:

@@ -4,7 +4,7 @@
 rule catalogue:
     input:
         predictions=lambda wildcards: prediction_files(wildcards.model, wildcards.dataset),
-        shards=lambda wildcards: shard_files(wildcards.dataset),
+        shards=lambda wildcards: verified(wildcards.dataset),
         targets=f"{RUN}/{{dataset}}/targets.parquet",
         calibration=f"{RUN}/models/{{model}}/calibration.json",
     output:
@@ -19,8 +19,8 @@ rule catalogue:
         mem_mb=2000,
     params:
         predictions=lambda wildcards, input: Path(input.predictions[0]).parent,
-        shards=lambda wildcards, input: Path(input.shards[0]).parent,
-        n_shards=lambda wildcards, input: len(input.shards),
+        shards=lambda wildcards: f"{RUN}/{wildcards.dataset}/shards",
+        n_shards=lambda wildcards: n_shards(wildcards.dataset),
         models=lambda wildcards, input: Path(input.calibration).parents[1],
         code=code_digest("catalogues"),
     shell:

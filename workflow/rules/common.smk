@@ -44,6 +44,15 @@ def shard_names(dataset):
     return [f"{number:04d}" for number in range(SETTINGS["datasets"][dataset]["shards"])]
 
 
+def verified(dataset):
+    """The table that says that all shards of the dataset are there: what reads them all waits for this one file."""
+    return f"{RUN}/{dataset}/shards.csv"
+
+
+def n_shards(dataset):
+    return SETTINGS["datasets"][dataset]["shards"]
+
+
 def shard_files(dataset):
     return [f"{RUN}/{dataset}/shards/{shard}.parquet" for shard in shard_names(dataset)]
 
@@ -144,6 +153,11 @@ def figure_names(paper):
 
 def first_model(paper):
     return next(model for model, entry in SETTINGS["models"].items() if entry["paper"] == paper)
+
+
+def dataset_of(paper):
+    """The dataset of the paper's first model: its sample figures and baselines are of this one."""
+    return SETTINGS["models"][first_model(paper)]["dataset"]
 
 
 def models_of(paper):

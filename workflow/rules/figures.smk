@@ -6,8 +6,8 @@ from resurvey.figures.registry import FIGURES
 rule examples:
     # One spectrum of each class, for the figures that show spectra.
     input:
-        shards=lambda wildcards: shard_files(SETTINGS["models"][first_model(wildcards.paper)]["dataset"]),
-        targets=lambda wildcards: f"{RUN}/{SETTINGS['models'][first_model(wildcards.paper)]['dataset']}/targets.parquet",
+        shards=lambda wildcards: verified(dataset_of(wildcards.paper)),
+        targets=lambda wildcards: f"{RUN}/{dataset_of(wildcards.paper)}/targets.parquet",
     output:
         f"{RUN}/{{paper}}/tables/examples.parquet",
     log:
@@ -15,8 +15,8 @@ rule examples:
     conda:
         "../../envs/data.yaml"
     params:
-        shards=lambda wildcards, input: Path(input.shards[0]).parent,
-        n_shards=lambda wildcards, input: len(input.shards),
+        shards=lambda wildcards: f"{RUN}/{dataset_of(wildcards.paper)}/shards",
+        n_shards=lambda wildcards: n_shards(dataset_of(wildcards.paper)),
         code=code_digest("figures/spectra"),
     shell:
         "resurvey examples --shards {params.shards} --count {params.n_shards} --targets {input.targets} --out {output} 2> {log}"
@@ -60,7 +60,7 @@ for paper in SETTINGS["papers"]:
 rule baselines:
     # What a survey gets without these networks: the majority class and median redshift, and PCA with a linear model.
     input:
-        lambda wildcards: shard_files(SETTINGS["models"][first_model(wildcards.paper)]["dataset"]),
+        lambda wildcards: verified(dataset_of(wildcards.paper)),
     output:
         f"{RUN}/{{paper}}/tables/baselines.json",
     log:
@@ -75,8 +75,8 @@ rule baselines:
             seed=SETTINGS["seed"],
             paper=wildcards.paper,
         ),
-        shards=lambda wildcards, input: Path(input[0]).parent,
-        n_shards=lambda wildcards, input: len(input),
+        shards=lambda wildcards: f"{RUN}/{dataset_of(wildcards.paper)}/shards",
+        n_shards=lambda wildcards: n_shards(dataset_of(wildcards.paper)),
         code=code_digest("metrics/classification", "shards/reading"),
     shell:
         "resurvey baselines --shards {params.shards} --count {params.n_shards} --settings {params.settings:q} --out {output} 2> {log}"

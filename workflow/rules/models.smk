@@ -3,7 +3,7 @@
 
 rule train_network:
     input:
-        lambda wildcards: shard_files(SETTINGS["models"][wildcards.model]["dataset"]),
+        lambda wildcards: verified(SETTINGS["models"][wildcards.model]["dataset"]),
     output:
         multiext(
             f"{RUN}/models/{{model}}/{{network}}/",
@@ -24,7 +24,7 @@ rule train_network:
     params:
         settings=lambda wildcards: training_settings(wildcards.model, wildcards.network),
         shards=lambda wildcards: f"{RUN}/{SETTINGS['models'][wildcards.model]['dataset']}/shards",
-        n_shards=lambda wildcards, input: len(input),
+        n_shards=lambda wildcards: n_shards(SETTINGS["models"][wildcards.model]["dataset"]),
         folder=lambda wildcards, output: Path(output[0]).parent,
         code=code_digest("networks", "training", "shards/reading"),
     shell:

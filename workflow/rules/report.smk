@@ -8,10 +8,10 @@ rule report:
         scorecard_files(),
     output:
         f"{RUN}/report.html",
-    conda:
-        "../../envs/data.yaml"
     log:
         f"logs/{SETTINGS['run']}/report.log",
+    conda:
+        "../../envs/data.yaml"
     params:
         config=" ".join(f"{key}={json.dumps(value)!r}" for key, value in config.items() if value is not None),
     shell:

@@ -1,6 +1,24 @@
 # Shards: raw spectra on the dataset's grid, with what could not be read beside them.
 
 
+rule verify:
+    # Whether every expected row of every shard is there; what trains on the dataset waits for this one file.
+    input:
+        lambda wildcards: shard_files(wildcards.dataset),
+    output:
+        f"{RUN}/{{dataset}}/shards.csv",
+    log:
+        f"logs/{SETTINGS['run']}/verify/{{dataset}}.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        shards=lambda wildcards, input: Path(input[0]).parent,
+        n_shards=lambda wildcards, input: len(input),
+        code=code_digest("shards/verify"),
+    shell:
+        "resurvey verify --shards {params.shards} --count {params.n_shards} --out {output} 2> {log}"
+
+
 rule shard:
     input:
         targets=f"{RUN}/{{dataset}}/targets.parquet",
