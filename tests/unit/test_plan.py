@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from archive_server import RELEASE, fits_bytes, publish, release
-
 from resurvey import cli, files
 from resurvey.archive import manifest, plan
 from resurvey.archive.release import Release

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from resurvey import cli, files
 from resurvey.errors import ResurveyError
 from resurvey.settings import WORKFLOW, read_yaml

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from archive_server import RELEASE, fits_bytes, lite, plate_file, publish, release, serving
-
 from resurvey.archive import sources
 from resurvey.archive.manifest import USABLE, counts
 from resurvey.archive.release import Release
@@ -257,9 +256,9 @@ def test_an_archive_that_is_not_there_is_one_clear_error(tmp_path):
     with pytest.raises(ResurveyError, match=r"http://127\.0\.0\.1:9/sas does not answer.*set archive in config.yaml"):
         run("http://127.0.0.1:9/sas", tmp_path / "raw", [lite(fibre) for fibre in range(500)], retries=3)
     assert time.monotonic() - began < 20, "500 files are not each tried to the end"
-    with pytest.raises(ResurveyError, match="set archive in config.yaml"):
+    with pytest.raises(ResurveyError, match=r"set archive in config.yaml"):
         run("http://127.0.0.1:9/sas", tmp_path / "raw", [lite(1)], retries=2, connections=8)
-    with pytest.raises(ResurveyError, match="no folder .*nowhere.*set archive"):
+    with pytest.raises(ResurveyError, match=r"no folder .*nowhere.*set archive"):
         run((tmp_path / "nowhere").as_uri(), tmp_path / "raw", [lite(1)])
     with pytest.raises(ResurveyError, match="ftp"):
         release("ftp://example.org")

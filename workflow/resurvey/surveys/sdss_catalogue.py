@@ -186,7 +186,7 @@ def batch(rows: np.ndarray, table: Layout) -> pa.RecordBatch:
         column = rows[name]
         if name in table.scale:
             factor, zero = table.scale[name]
-            column = column * factor + zero
+            column = column.astype(np.float64) * factor + zero  # exact for the integers of these columns
         return column
 
     columns: dict[str, pa.Array] = {}
