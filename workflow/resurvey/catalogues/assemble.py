@@ -8,11 +8,12 @@ import pyarrow.compute as pc
 
 from resurvey.catalogues import flags as fl
 from resurvey.catalogues.columns import FIXED, catalogue_schema, classes_of
-from resurvey.catalogues.errors import calibrated
 from resurvey.errors import ResurveyError
 from resurvey.files import META_KEY
+from resurvey.inference.calibration import calibrated
 
 Flag = fl.Flag
+OURS = ("class", "class_prob", "z", "z_std", "z_err", "z_label", "flags")
 
 
 def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None, models: list[dict]) -> pa.Table:
@@ -63,9 +64,22 @@ def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None,
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def learned(models: list[dict]) -> dict[str, dict[str, float]]:
+    """Per class with a redshift ensemble what its networks' model.json say of the validation split and the training range:
+    `val_mae` (mean over members trained apart), `z_min`, `z_max`; keys that no network gives are absent."""
+    combine = {"val_mae": np.mean, "z_min": np.min, "z_max": np.max}
+    found: dict[str, dict[str, list[float]]] = {}
+    for model in models:
+        if model.get("role") == "redshift":
+            for key in combine.keys() & model.get("metrics", {}).keys():
+                found.setdefault(model["class"], {}).setdefault(key, []).append(model["metrics"][key])
+    return {label: {key: float(combine[key](v)) for key, v in limits.items()} for label, limits in found.items()}
+
+
 def _aligned(predictions: pa.Table, targets: pa.Table) -> pa.Table:
     """The rows of `targets` in the order of `predictions`, without columns that the catalogue does not know."""
-    known = [c.name for c in FIXED if c.name in targets.column_names] + ["z"] * ("z" in targets.column_names)
+    known = [c.name for c in FIXED if c.name not in OURS] + ["z"]
+    known = [name for name in known if name in targets.column_names]
     keys, wanted = targets["spectrum_id"].combine_chunks(), predictions["spectrum_id"].combine_chunks()
     for name, ids in (("targets", keys), ("predictions", wanted)):
         if pc.count_distinct(ids).as_py() != len(ids):
@@ -102,13 +116,12 @@ def _flags(
     def column(name: str) -> np.ndarray:
         return _array(data[name]) if name in data else np.full(len(best), np.nan)
 
-    ensembles = {model["class"]: model for model in models if model.get("role") == "redshift"}
+    known = learned(models)
     extragalactic = np.array([not label.startswith("STAR") for label in [*labels, "STAR"]])[best]
     for index, label in enumerate(labels):
-        here, metrics = best == index, ensembles.get(label, {}).get("metrics", {})
-        if "val_mae" in metrics:
-            mark(Flag.UNSTABLE, here & (std >= metrics["val_mae"]))
-        mark(Flag.Z_RANGE, here & ((z < metrics.get("z_min", -np.inf)) | (z > metrics.get("z_max", np.inf))))
+        here, limits = best == index, known.get(label, {})
+        mark(Flag.UNSTABLE, here & (std >= limits.get("val_mae", np.inf)))
+        mark(Flag.Z_RANGE, here & ((z < limits.get("z_min", -np.inf)) | (z > limits.get("z_max", np.inf))))
         has_network = f"z_{label}" in data
         mark(Flag.NO_NETWORK, here & extragalactic & (not has_network))
         mark(Flag.BAD_OUTPUT, here & has_network & ~np.isfinite(z))
@@ -124,7 +137,7 @@ def _flags(
         inside = (column("coverage_min") > grid["start"] + grid["step"]) | (
             column("coverage_max") < last - grid["step"]
         )
-        mark(Flag.NO_COVERAGE, inside | ~np.isfinite(column("coverage_min")))
+        mark(Flag.NO_COVERAGE, inside)
     mark(Flag.SURVEY_WARNING, column("survey_zwarning") > 0)
     if "survey_class" in data:
         survey = np.array([str(name or "").strip() for name in data["survey_class"].to_pylist()], object)

@@ -54,8 +54,8 @@ FIXED = [
     Column("z_err", _F32, "", "stat.error;src.redshift", "1-sigma error of z, recalibrated on the validation split", _NO_Z + ", or a model without calibration"),
     Column("flags", _I32, "", "meta.code.qual", "Named bits, see the table of flags; 0: nothing to remark"),
     Column("n_good", _I32, "", "meta.number", "Pixels of the grid with data (ivar > 0, mask 0)"),
-    Column("coverage_min", _F32, "Angstrom", "em.wl;stat.min", "Shortest vacuum wavelength of the spectrum on the grid", "no pixel has data"),
-    Column("coverage_max", _F32, "Angstrom", "em.wl;stat.max", "Longest vacuum wavelength of the spectrum on the grid", "no pixel has data"),
+    Column("coverage_min", _F32, "Angstrom", "em.wl;stat.min", "Shortest vacuum wavelength of the spectrum on the grid", "no pixel has data, or the wavelengths are unknown"),
+    Column("coverage_max", _F32, "Angstrom", "em.wl;stat.max", "Longest vacuum wavelength of the spectrum on the grid", "no pixel has data, or the wavelengths are unknown"),
 ]  # fmt: skip
 
 

@@ -9,16 +9,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from resurvey import __version__, files, provenance
-from resurvey.catalogues.assemble import assemble
+from resurvey.catalogues.assemble import assemble, learned
 from resurvey.catalogues.fits import write_fits
 from resurvey.errors import ResurveyError
 
 REJECTED = pa.schema([("spectrum_id", pa.string()), ("reason", pa.string()), ("stage", pa.string())])
 
 
-def read_models(folder: str | os.PathLike, model: str) -> list[dict]:
-    """The model.json of every network of `model`, shared ones included when they stand below {folder}/{model}."""
-    paths = sorted(Path(folder, model).rglob("model.json"))
+def read_models(folder: str | os.PathLike, model: str, calibration: dict | None) -> list[dict]:
+    """The model.json of every network of `model`: those in its own folder, and the shared ones that its calibration names."""
+    homes = (calibration or {}).get("networks") or {}
+    shared = [Path(folder, home, network, "model.json") for network, home in homes.items() if home != model]
+    paths = sorted(Path(folder, model).rglob("model.json")) + shared
     if not paths:
         raise ResurveyError(f"{Path(folder, model)}: holds no network (model.json); train {model} first")
     return [files.read_json(path) for path in paths]
@@ -33,8 +35,8 @@ def merge(predictions, shards, targets, count, calibration, models, model, out, 
     predicted nor rejected, or real and mock inputs are mixed.
     """
     names = [f"{shard:04d}" for shard in range(count)]
-    networks = read_models(models, model)
     calibrations = files.read_json(calibration) if calibration else None
+    networks = read_models(models, model, calibrations)
     expected, seen = _expected(targets), {}
     metas = {}
     for name in names:
@@ -141,7 +143,7 @@ def _meta(metas: dict, targets: dict, networks: list[dict], calibration: dict | 
         "head": next((n["head"] for n in ensembles if n.get("head")), None),
         "engine": first.get("engine"),
         "weights": {n["network"]: n.get("weights_sha256", "")[:16] for n in networks},
-        "val_mae": {n["class"]: n["metrics"]["val_mae"] for n in ensembles if "val_mae" in n.get("metrics", {})},
+        "val_mae": {label: limits["val_mae"] for label, limits in learned(networks).items() if "val_mae" in limits},
         "n_train": {n["network"]: n.get("n_train") for n in networks},
         "calibration": calibration,
         "code_version": __version__,

@@ -9,7 +9,9 @@ def arguments(parser) -> None:
     parser.add_argument("--predictions", nargs="+", required=True, metavar="FILE",
                         help="tidy table, catalogue or published predictions; for sample figures targets.parquet or examples.parquet; "
                         "for fig11 and table4 folders of trained networks")  # fmt: skip
-    parser.add_argument("--out", nargs="+", required=True, metavar="FILE", help=".pdf, .png, .svg; .csv: the numbers behind it")
+    parser.add_argument(
+        "--out", nargs="+", required=True, metavar="FILE", help=".pdf, .png, .svg; .csv: the numbers behind it"
+    )
     parser.add_argument("--paper", default="gasnet2", metavar="NAME", help="the paper whose conventions count")
 
 

@@ -6,8 +6,12 @@ HELP = "score predictions as a paper does, beside its printed numbers"
 def arguments(parser) -> None:
     """FILE may be ours or the authors', Parquet, FITS or CSV, or a folder of such files."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="predictions (Parquet, FITS, CSV), or folders of them")
-    parser.add_argument("--paper", required=True, metavar="NAME", help="the paper whose conventions count, e.g. gasnet2")
-    parser.add_argument("--models", nargs="*", default=[], metavar="DIR", help="folders of trained networks, for Table 4")
+    parser.add_argument(
+        "--paper", required=True, metavar="NAME", help="the paper whose conventions count, e.g. gasnet2"
+    )
+    parser.add_argument(
+        "--models", nargs="*", default=[], metavar="DIR", help="folders of trained networks, for Table 4"
+    )
     parser.add_argument("--baselines", metavar="FILE", help="what the `baselines` command wrote")
     parser.add_argument("--json", action="store_true", help="print all numbers at full precision as JSON")
     parser.add_argument("--out", metavar="FILE", help="write the scorecard as CSV")
@@ -28,7 +32,7 @@ def run(args) -> None:
     for network in read_networks(args.models) if args.models else []:
         networks.setdefault(network.meta["model"], []).append(network)
     if histories:
-        networks[PUBLISHED] = from_keras(histories)
+        networks[PUBLISHED] = from_keras(histories, paper.networks)
     baselines = files.read_json(args.baselines) if args.baselines else None
     rows = card.scorecard(paper, tables, networks, baselines)
     left_out = [entry for table in tables for entry in table.left_out]
@@ -37,6 +41,13 @@ def run(args) -> None:
             part.write_text(card.to_csv(rows))
     if args.json:
         clean = [{key: value for key, value in row.items() if value == value} for row in rows]
-        print(json.dumps({"paper": paper.name, "rows": clean, "left_out": left_out}, indent=1, allow_nan=False, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"paper": paper.name, "rows": clean, "left_out": left_out},
+                indent=1,
+                allow_nan=False,
+                ensure_ascii=False,
+            )
+        )
     elif not args.out:
         print(card.to_text(rows, left_out))

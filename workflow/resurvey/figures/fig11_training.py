@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from resurvey.errors import ResurveyError
 from resurvey.figures import style
@@ -32,12 +33,18 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     if (data["role"] == "redshift").any():
         panels += [("redshift", "loss", "loss"), ("redshift", "mae", r"MAE in $z$")]
     fig, axes = style.panels(len(panels), 2.5)
+    present = style.ordered(list(data.loc[data["role"] == "redshift", "label"].unique()))
     for axis, (role, quantity, ylabel) in zip(axes, panels, strict=True):
         if role == "classifier":
             _classifier(axis, data[data["role"] == role])
         else:
             _redshift(axis, data[(data["role"] == role)], quantity, labels)
         axis.set(xlabel="epoch", ylabel=ylabel)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles = [Line2D([], [], color="0.2", ls="--"), Line2D([], [], color="0.2", ls="-")]
+    handles += [Line2D([], [], color=style.colour(label, labels), lw=1.6) for label in present]
+    fig.legend(handles, ["training", "validation", *present], loc="outside upper center", ncols=8, handlelength=1.6, columnspacing=1.0,
+               fontsize=6.3)  # fmt: skip
     style.footer(fig, meta)
     return fig
 
@@ -46,35 +53,31 @@ def _curves(axis, rows: pd.DataFrame, quantity: str, colour) -> None:
     for name, line in ((quantity, "--"), (f"val_{quantity}", "-")):
         curve = rows[rows["quantity"] == name].sort_values("epoch")
         mark = "o" if len(curve) < 4 else None
-        axis.plot(curve["epoch"] + 1, curve["value"], color=colour, ls=line, lw=0.8 if line == "--" else 1.1, marker=mark, ms=2)
+        axis.plot(
+            curve["epoch"] + 1,
+            curve["value"],
+            color=colour,
+            ls=line,
+            lw=0.8 if line == "--" else 1.1,
+            marker=mark,
+            ms=2,
+        )
 
 
 def _classifier(axis, rows: pd.DataFrame) -> None:
     _curves(axis, rows, "loss", style.LOW)
     axis.set_yscale("log")
-    axis.tick_params(axis="y", which="both", right=False)
+    axis.tick_params(axis="y", which="both", right=False, colors=style.LOW)
+    axis.yaxis.label.set_color(style.LOW)
     twin = axis.twinx()
     _curves(twin, rows, "acc", style.HIGH)
-    twin.set_ylabel("accuracy")
+    twin.set_ylabel("accuracy", color=style.HIGH)
     twin.tick_params(axis="y", colors=style.HIGH)
-    axis.tick_params(axis="y", which="both", colors=style.LOW)
-    handles = [Line2D([], [], color=style.LOW), Line2D([], [], color=style.HIGH), *_lines()]
-    axis.legend(handles, ["loss", "accuracy", "training", "validation"], loc="center right")
     axis.set_title("classifier", loc="left", pad=3)
 
 
 def _redshift(axis, rows: pd.DataFrame, quantity: str, labels: list[str]) -> None:
-    present = style.ordered(list(rows["label"].unique()))
-    for label in present:
+    for label in rows["label"].unique():
         _curves(axis, rows[rows["label"] == label], quantity, style.colour(label, labels))
     axis.set_yscale("log")
     axis.set_title("redshift ensembles", loc="left", pad=3)
-    if quantity == "loss":
-        axis.legend(_lines(), ["training", "validation"], loc="upper right")
-    else:
-        handles = [Line2D([], [], color=style.colour(label, labels)) for label in present]
-        axis.legend(handles, present, loc="upper right", fontsize=6, handlelength=1.2)
-
-
-def _lines() -> list[Line2D]:
-    return [Line2D([], [], color="0.2", ls="--"), Line2D([], [], color="0.2", ls="-")]

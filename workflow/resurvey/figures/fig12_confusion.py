@@ -15,7 +15,9 @@ def data(inputs: Inputs) -> pd.DataFrame:
     table, labels = inputs.tidy.table, inputs.paper.labels
     known = table[table["class_pred"].isin(labels) & table["label"].isin(labels)]
     if known.empty:
-        raise ResurveyError("the predictions have no predicted class (class_pred); a confusion matrix cannot be drawn from them")
+        raise ResurveyError(
+            "the predictions have no predicted class (class_pred); a confusion matrix cannot be drawn from them"
+        )
     matrix = cl.confusion(known["label"], known["class_pred"], labels)
     share = cl.along_columns(matrix)
     return pd.DataFrame(

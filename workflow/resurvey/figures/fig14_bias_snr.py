@@ -48,7 +48,15 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         bias_axis(axis, rows["bias"], limit)
         estimate = "" if rows["estimate"].iloc[0] == "z_point" else " (ensemble mean)"
         axis.set_title(label + estimate, loc="left", pad=3)
-        legend = axis.legend(loc="lower right", handletextpad=0.1, borderpad=0.2, labelspacing=0.25, frameon=True, framealpha=0.8, edgecolor="none")
+        legend = axis.legend(
+            loc="lower right",
+            handletextpad=0.1,
+            borderpad=0.2,
+            labelspacing=0.25,
+            frameon=True,
+            framealpha=0.8,
+            edgecolor="none",
+        )
         for handle in legend.legend_handles:
             handle.set(alpha=1, sizes=[10])
         label_edges(axis, index, len(labels), "Bias")

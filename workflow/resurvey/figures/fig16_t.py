@@ -28,15 +28,23 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         rows = data[data["label"] == label]
         inside = rows["t"] < 3
         look = style.marker(len(rows))
-        axis.scatter(rows["z_true"][inside], rows["t"][inside], color=style.ROBUST, label=f"t < 3: {np.mean(inside):.3f}", **look)
+        axis.scatter(
+            rows["z_true"][inside], rows["t"][inside], color=style.ROBUST, label=f"t < 3: {np.mean(inside):.3f}", **look
+        )
         out = rows[~inside]
         above = out["t"] > TOP
-        axis.scatter(out["z_true"][~above], out["t"][~above], color=style.LOW, **{**look, "alpha": 0.8}, label=f"t ≥ 3: {len(out)}")
+        axis.scatter(
+            out["z_true"][~above],
+            out["t"][~above],
+            color=style.LOW,
+            **{**look, "alpha": 0.8},
+            label=f"t ≥ 3: {len(out)}",
+        )
         if above.any():
             axis.scatter(out["z_true"][above], np.full(int(above.sum()), TOP * 0.965), marker="^", s=9, color=style.LOW, linewidths=0,
                          label=f"t > {TOP:g}: {int(above.sum())}")  # fmt: skip
         axis.axhline(3, color="0.15", lw=0.8, ls="--")
-        axis.set_ylim(0, TOP * 1.45)
+        axis.set_ylim(0, TOP * 1.3)
         axis.set_yticks([0, 1, 2, 3, 4, 5, 6])
         axis.set_title(label, loc="left", pad=3)
         legend = axis.legend(loc="upper right", ncols=3, handletextpad=0.1, columnspacing=0.6, borderpad=0.1)

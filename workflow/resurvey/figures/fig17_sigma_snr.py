@@ -35,7 +35,9 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     ylim = np.quantile(positive["z_std"], [0.0005, 1.0]) * [0.6, 1.6]
     for index, (axis, label) in enumerate(zip(axes, labels, strict=True)):
         rows = positive[positive["label"] == label]
-        axis.scatter(rows["sn_median"], rows["z_std"], color=style.colour(label, paper.labels), **style.marker(len(rows)))
+        axis.scatter(
+            rows["sn_median"], rows["z_std"], color=style.colour(label, paper.labels), **style.marker(len(rows))
+        )
         for other, line in lines.items():
             mine = other == label
             axis.plot(line["sn"], line["sigma"], color="0.1" if mine else "0.6", ls="--", lw=1.2 if mine else 0.5, zorder=4 if mine else 1,

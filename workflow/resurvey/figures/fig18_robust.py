@@ -18,7 +18,9 @@ def data(inputs: Inputs) -> pd.DataFrame:
     limits = {label: value for label, (value, _) in validation_mae(inputs.tidy, inputs.paper).items()}
     lost = sorted(set(rows["label"]) - limits.keys())
     if lost:
-        raise ResurveyError(f"no validation MAE is known for {', '.join(lost)}; train again, model.json must give metrics.val_mae")
+        raise ResurveyError(
+            f"no validation MAE is known for {', '.join(lost)}; train again, model.json must give metrics.val_mae"
+        )
     bias = rs.bias(rows["z_true"].to_numpy(float), rows["z_pred"].to_numpy(float))
     rows = rows[["spectrum_id", "label", "z_true", "z_std"]].assign(bias=bias, val_mae=rows["label"].map(limits))
     return rows.assign(robust=rows["z_std"] < rows["val_mae"])
@@ -39,9 +41,24 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
                          label=f"{word}: {len(here) / len(rows):.2f}{good}")  # fmt: skip
         bias_axis(axis, rows["bias"], limit)
         axis.axhline(mae, color="0.15", lw=0.9, ls=":", zorder=3)
-        axis.annotate(f"MAE = {mae:.3g}", (0, mae), xycoords=("axes fraction", "data"), xytext=(2, 2), textcoords="offset points", fontsize=6.5)
+        axis.annotate(
+            f"MAE = {mae:.3g}",
+            (0, mae),
+            xycoords=("axes fraction", "data"),
+            xytext=(2, 2),
+            textcoords="offset points",
+            fontsize=6.5,
+        )
         axis.set_title(label, loc="left", pad=3)
-        legend = axis.legend(loc="lower right", handletextpad=0.1, borderpad=0.2, labelspacing=0.25, frameon=True, framealpha=0.8, edgecolor="none")
+        legend = axis.legend(
+            loc="lower right",
+            handletextpad=0.1,
+            borderpad=0.2,
+            labelspacing=0.25,
+            frameon=True,
+            framealpha=0.8,
+            edgecolor="none",
+        )
         for handle in legend.legend_handles:
             handle.set(alpha=1, sizes=[10])
         label_edges(axis, index, len(labels), "Bias")

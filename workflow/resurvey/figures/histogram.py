@@ -23,7 +23,9 @@ def stacked(axis, data: pd.DataFrame, labels: list[str]) -> None:
         edges = [*rows["low"], rows["high"].iloc[-1]]
         height = rows["n"].to_numpy(float)
         base = np.zeros(len(height)) if bottom is None else bottom
-        axis.stairs(base + height, edges, baseline=base, fill=True, color=style.colour(label, labels), label=label, lw=0)
+        axis.stairs(
+            base + height, edges, baseline=base, fill=True, color=style.colour(label, labels), label=label, lw=0
+        )
         bottom = base + height
     axis.set_xlim(data["low"].min(), data["high"].max())
     axis.set_ylim(0, 1.08 * max(bottom.max(), 1))

@@ -37,7 +37,9 @@ def make(name: str, paths: list[str], outputs: list[str], paper: str) -> None:
 def _stamp(suffix: str, name: str, meta: dict) -> dict:
     """Title and origin in the file's own metadata; no date, so that equal inputs give equal files."""
     text = f"{FIGURES[name].title} ({meta.get('origin') or 'published predictions'})"
-    return {".pdf": {"Title": text, "CreationDate": None}, ".svg": {"Title": text, "Date": None}}.get(suffix, {"Title": text})
+    return {".pdf": {"Title": text, "CreationDate": None}, ".svg": {"Title": text, "Date": None}}.get(
+        suffix, {"Title": text}
+    )
 
 
 def read_inputs(name: str, paths: list[str], paper: Paper) -> Inputs:
@@ -47,13 +49,17 @@ def read_inputs(name: str, paths: list[str], paper: Paper) -> Inputs:
         tables, _ = read_all(paths)
         if len(tables) != 1:
             models = ", ".join(t.model for t in tables) or "none"
-            raise ResurveyError(f"{name} shows one model, these files hold {len(tables)} ({models}); give the files of one")
+            raise ResurveyError(
+                f"{name} shows one model, these files hold {len(tables)} ({models}); give the files of one"
+            )
         return Inputs(paper, tidy=tables[0], meta=tables[0].meta)
     if needs == "histories":
-        networks = _networks(paths)
+        networks = _networks(paths, paper)
         models = sorted({n.meta["model"] for n in networks if n.meta.get("model")})
         if len(models) > 1 and len({n.name for n in networks}) < len(networks):
-            raise ResurveyError(f"{name} shows one model, these folders hold {', '.join(models)}; give the folder of one")
+            raise ResurveyError(
+                f"{name} shows one model, these folders hold {', '.join(models)}; give the folder of one"
+            )
         return Inputs(paper, networks=networks, meta=_network_meta(networks))
     table, metas = [], []
     for path in paths:
@@ -61,14 +67,17 @@ def read_inputs(name: str, paths: list[str], paper: Paper) -> Inputs:
         metas.append((str(path), files.read_meta(path)))
     provenance.common_origin(metas)
     frame = pd.concat(table, ignore_index=True)
-    wanted = {"targets": ["label", "z", "sn_median"], "examples": ["label", "spectrum_id", "z", "sn_median", "flux", "ivar"]}[needs]
+    wanted = {
+        "targets": ["label", "z", "sn_median"],
+        "examples": ["label", "spectrum_id", "z", "sn_median", "flux", "ivar"],
+    }[needs]
     missing = [column for column in wanted if column not in frame]
     if missing:
         raise ResurveyError(f"{paths[0]}: {name} is drawn from {needs}, the file lacks {', '.join(missing)}")
     return Inputs(paper, **{needs: frame}, meta=metas[0][1])
 
 
-def _networks(paths: list[str]) -> list[Network]:
+def _networks(paths: list[str], paper: Paper) -> list[Network]:
     """Networks from folders of ours, or from the authors' Keras histories."""
     folders = [path for path in paths if is_model_folder(path)]
     networks = read_networks(folders) if folders else []
@@ -76,8 +85,10 @@ def _networks(paths: list[str]) -> list[Network]:
     if others:
         _, histories = read_all(others)
         if not histories:
-            raise ResurveyError(f"{others[0]}: neither a folder of trained networks nor a training history (epoch, loss, val_loss)")
-        networks += from_keras(histories)
+            raise ResurveyError(
+                f"{others[0]}: neither a folder of trained networks nor a training history (epoch, loss, val_loss)"
+            )
+        networks += from_keras(histories, paper.networks)
     return networks
 
 

@@ -9,6 +9,7 @@ from resurvey.figures.inputs import absent
 from resurvey.metrics import redshift as rs
 
 BINS = 10
+FILLED = 0.01  # bins with less than this share of the spectra do not set the axis of the residuals
 
 
 def binned(rows: pd.DataFrame, predicted: str, error: str | None) -> pd.DataFrame:
@@ -35,8 +36,21 @@ def draw(data: pd.DataFrame, meta: dict, predicted: str, error: str | None, ylab
     paper = meta["paper"]
     rows, columns = style.grid_shape(len(labels))
     width = {1: 3.6, 2: 5.2}.get(columns, style.TWO_COLUMNS)
-    fig = style.figure(width, rows * 2.95 + 0.25)
-    outer = fig.add_gridspec(rows, columns)
+    height = rows * 2.95 + 0.3
+    fig = style.figure(width, height)
+    fig.set_layout_engine("none")  # panels that touch: margins and gaps in inches instead
+    lines = style.footer(fig, meta, absent(data, paper))
+    bottom = (0.45 + 0.11 * lines) / height
+    outer = fig.add_gridspec(
+        rows,
+        columns,
+        hspace=0.16,
+        wspace=0.27,
+        left=0.58 / width,
+        right=1 - 0.08 / width,
+        top=1 - 0.06 / height,
+        bottom=bottom,
+    )
     for index, label in enumerate(labels):
         cell = outer[index // columns, index % columns].subgridspec(2, 1, height_ratios=[1, 3.2], hspace=0.0)
         top, main = fig.add_subplot(cell[0]), fig.add_subplot(cell[1])
@@ -47,7 +61,6 @@ def draw(data: pd.DataFrame, meta: dict, predicted: str, error: str | None, ylab
             top.set_ylabel(r"$\langle z_{\rm p}-z_{\rm t}\rangle$")
         if index + columns >= len(labels):
             main.set_xlabel(r"true redshift $z_{\rm t}$")
-    style.footer(fig, meta, absent(data, paper))
     return fig
 
 
@@ -72,9 +85,27 @@ def _panel(top, main, rows: pd.DataFrame, label: str, paper, predicted: str, err
               bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0})  # fmt: skip
     bins = binned(rows, predicted, error)
     top.axhline(0, color="0.2", lw=0.7, ls="--")
-    top.errorbar(bins["z"], bins["residual"], bins["bar"], fmt="o", ms=2.5, color=colour, elinewidth=0.8, capsize=1.5, mec="0.2", mew=0.3)
+    top.errorbar(
+        bins["z"],
+        bins["residual"],
+        bins["bar"],
+        fmt="o",
+        ms=2.5,
+        color=colour,
+        elinewidth=0.8,
+        capsize=1.5,
+        mec="0.2",
+        mew=0.3,
+    )
     top.set_xlim(low, high)
     top.tick_params(labelbottom=False)
     top.locator_params(axis="y", nbins=4)
-    reach = 1.15 * float(np.max(np.abs(bins["residual"]) + bins["bar"])) or 1e-3
+    well = bins[bins["n"] >= max(5, FILLED * len(rows))]
+    reach = 1.25 * max(1e-4, *(np.abs(well["residual"]) + well["bar"]))
     top.set_ylim(-reach, reach)
+    beyond = bins[np.abs(bins["residual"]) > reach]
+    ends = np.sign(beyond["residual"]) * 0.86 * reach
+    for z, end in zip(
+        beyond["z"], ends, strict=True
+    ):  # thinly filled bins far off: an arrow instead of a squeezed axis
+        top.plot(z, end, marker="^" if end > 0 else "v", ms=3.5, color=colour, mec="0.2", mew=0.3)

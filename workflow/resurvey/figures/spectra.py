@@ -20,7 +20,9 @@ def data(inputs: Inputs, stars: bool) -> pd.DataFrame:
     table = inputs.examples
     table = table[table["label"].str.startswith("STAR") == stars]
     if table.empty:
-        raise ResurveyError(f"there is no example of a {'star' if stars else 'galaxy or quasar'}; make the examples again")
+        raise ResurveyError(
+            f"there is no example of a {'star' if stars else 'galaxy or quasar'}; make the examples again"
+        )
     grid = inputs.meta["grid"]
     wavelength = grid["start"] + grid["step"] * np.arange(grid["pixels"])
     order = {label: i for i, label in enumerate(inputs.paper.labels)}

@@ -1,5 +1,7 @@
 """The look of all figures: sizes, fonts, colours that stay with their class, and the words that say what was drawn."""
 
+import textwrap
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -22,6 +24,7 @@ EXTRAGALACTIC = {
 LOW, MIDDLE, HIGH = "#d55e00", "#009e73", "#0072b2"
 ROBUST, UNSTABLE = "#0072b2", "#e69f00"
 PANEL_ORDER = ["GALAXY_AGN", "GALAXY_nan", "GALAXY_STARBURST", "GALAXY_STARFORMING", "QSO_BROADLINE", "QSO_nan"]
+LETTERS_PER_INCH = 24  # of the footer's type
 RC = {
     "font.family": "serif",
     "font.serif": ["STIXGeneral", "DejaVu Serif"],
@@ -97,19 +100,17 @@ def marker(n: int) -> dict:
     }
 
 
-def footer(fig: Figure, meta: dict, absent: list[str] | None = None) -> None:
-    """One line under the figure: model and head, what the spectra are, and which classes are absent."""
+def footer(fig: Figure, meta: dict, absent: list[str] | None = None) -> int:
+    """Under the figure: model and head, what the spectra are, which classes are absent. Returns the number of lines."""
     words = []
     if meta.get("model"):
         words.append(meta["model"] + (f" ({meta['head']} head)" if meta.get("head") else ""))
     words.append(survey_words(meta))
     if absent:
         words.append("not predicted: " + ", ".join(absent))
-    mock = meta.get("origin") == "mock"
-    fig.supxlabel("   ·   ".join(words), fontsize=6.5, x=0.99, ha="right", color="#b00020" if mock else "0.45",
-                  fontstyle="italic")  # fmt: skip
-
-
-def name(label: str) -> str:
-    """A class's name in print: the underscore stays, as in the paper."""
-    return label
+    lines = textwrap.wrap("  ·  ".join(words), int(fig.get_figwidth() * LETTERS_PER_INCH))
+    colour = "#b00020" if meta.get("origin") == "mock" else "0.45"
+    fig.supxlabel(
+        "\n".join(lines), fontsize=6.5, x=0.99, ha="right", color=colour, fontstyle="italic", linespacing=1.15
+    )
+    return len(lines)

@@ -15,6 +15,7 @@ def data(inputs: Inputs) -> pd.DataFrame:
         best, label = network.best, network.label or "classifier"
         key = "val_acc" if network.role == "classifier" else "val_mae"
         ensemble = network.role != "point"
+        same_loss = ensemble and network.meta.get("head") != "bins"  # a cross-entropy over bins is another quantity
         rows.append(
             {
                 "network": network.name,
@@ -24,7 +25,7 @@ def data(inputs: Inputs) -> pd.DataFrame:
                 "n_train": network.meta.get("n_train"),
                 "val_loss": best["val_loss"],
                 key: best.get(key),
-                "paper_loss": printed.get(("val_loss", label)) if ensemble else None,
+                "paper_loss": printed.get(("val_loss", label)) if same_loss else None,
                 "paper_value": printed.get((key, label)) if ensemble else None,
             }
         )
@@ -44,7 +45,9 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
 
     def value(row: dict) -> str:
         if row["role"] == "classifier":
-            return f"{100 * row['val_acc']:.1f}%" + (f"  ({100 * float(row['paper_value']):.1f}%)" if row["paper_value"] else "")
+            return f"{100 * row['val_acc']:.1f}%" + (
+                f"  ({100 * float(row['paper_value']):.1f}%)" if row["paper_value"] else ""
+            )
         return f"{row['val_mae']:.4f}" + (f"  ({row['paper_value']})" if row["paper_value"] else "")
 
     def loss(row: dict) -> str:
@@ -62,4 +65,4 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
             "acc / MAE (paper)": [value(r) for r in records],
         }
     )
-    return booktabs.draw(shown, meta, [1.2, 1.6, 0.85, 0.65, 1.5, 1.4])
+    return booktabs.draw(shown, meta, [1.1, 1.6, 0.85, 0.65, 1.5, 1.4], left_columns=2)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from resurvey.catalogues.columns import classes_of
-from resurvey.catalogues.errors import calibrated
 from resurvey.errors import ResurveyError
+from resurvey.inference.calibration import calibrated
 from resurvey.metrics.layouts import COLUMNS
 from resurvey.metrics.tables import Tidy, make_label
 

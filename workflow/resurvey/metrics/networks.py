@@ -16,7 +16,8 @@ KERAS_Z_SCALE = 10.0  # the authors' histories are of targets z·10; Table 4 div
 class Network:
     """One network: its name, role (`classifier`, `redshift`, `point`), class or None, metadata, history.
 
-    history: `epoch, loss, val_loss` and `acc, val_acc` or `mae, val_mae`; MAE in redshift.
+    history: `epoch, loss, val_loss` and `acc, val_acc` or `mae, val_mae`; MAE in redshift, Huber losses over the targets' scale
+    as in Table 4.
     """
 
     name: str
@@ -54,6 +55,8 @@ def _network(path: Path) -> Network:
     missing = {"epoch", "loss", "val_loss"} - set(history.columns)
     if missing:
         raise ResurveyError(f"{history_path}: lacks the columns {', '.join(sorted(missing))}")
+    scale = (meta.get("architecture") or {}).get("head", {}).get("z_scale", 1.0)  # the loss is of z·scale, the MAE of z
+    history = history.assign(**{c: history[c] / scale for c in ("loss", "val_loss")})
     return Network(meta["network"], meta["role"], meta.get("class"), meta, history)
 
 

@@ -9,7 +9,7 @@ from resurvey.metrics.classification import superclass
 
 @dataclass(frozen=True)
 class Paper:
-    """The conventions and printed numbers of one paper."""
+    """The conventions and printed numbers of one paper; `networks`: name of the network of each class (and `classifier`)."""
 
     name: str
     title: str
@@ -20,6 +20,7 @@ class Paper:
     figures: dict[str, dict]
     table1: dict[str, dict]
     labels: list[str]
+    networks: dict[str, str]
 
     def threshold(self, label: str) -> float:
         """The limit on Bias below which a redshift of this class is good."""
@@ -53,4 +54,5 @@ def load_paper(name: str) -> Paper:
         figures=data.get("figures", {}),
         table1=data.get("table1", {}),
         labels=[entry["label"] for entry in dataset["classes"]],
+        networks={n.get("class", "classifier"): k for k, n in model["networks"].items() if n["role"] != "point"},
     )

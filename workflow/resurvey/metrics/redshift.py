@@ -62,7 +62,10 @@ def sn_ranges(edges: list[float]) -> list[tuple[str, float, float]]:
     The first range is open below (a median S/N can be negative and such spectra count), the last above.
     """
     lower, upper = [-np.inf, *edges[1:]], [*edges[1:], np.inf]
-    names = [f"S/N<{high:g}" if np.isinf(low) else f"S/N>{low:g}" if np.isinf(high) else f"{low:g}≤S/N<{high:g}" for low, high in zip(lower, upper, strict=True)]
+    names = [
+        f"S/N<{high:g}" if np.isinf(low) else f"S/N>{low:g}" if np.isinf(high) else f"{low:g}≤S/N<{high:g}"
+        for low, high in zip(lower, upper, strict=True)
+    ]
     return list(zip(names, lower, upper, strict=True))
 
 

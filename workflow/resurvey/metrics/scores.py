@@ -54,7 +54,9 @@ def class_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
         scores[f"average_accuracy{suffix}", "all"] = Score(cl.average_accuracy(matrix), total, words, n_out)
         for label, value, n in zip(labels, cl.class_accuracies(matrix), matrix.sum(0), strict=True):
             if n:
-                scores[f"accuracy{suffix}", label] = Score(float(value), int(n), "fraction of the true class recognised")
+                scores[f"accuracy{suffix}", label] = Score(
+                    float(value), int(n), "fraction of the true class recognised"
+                )
     return scores
 
 
@@ -152,5 +154,7 @@ def _uncertainty(rows: pd.DataFrame, label: str, limit: tuple[float, str] | None
             for k in (1, 2, 3):
                 value = rs.coverage(true[here], predicted[here], sigma[here], k)
                 words = f"fraction with |zt-zp| < {k} {column}; a Gaussian gives {(0.6827, 0.9545, 0.9973)[k - 1]}"
-                scores[f"coverage_{k} {column}", label] = Score(value, int(here.sum()), words, int((~here).sum()) + left)
+                scores[f"coverage_{k} {column}", label] = Score(
+                    value, int(here.sum()), words, int((~here).sum()) + left
+                )
     return scores

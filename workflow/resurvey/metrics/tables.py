@@ -64,7 +64,9 @@ def read_all(paths: list) -> tuple[list[Tidy], dict[str, pd.DataFrame]]:
         except ResurveyError as error:
             if named:
                 raise
-            skipped.append({"file": str(path), "n": None, "reason": str(error).removeprefix(f"{path}: ").split(". ")[0]})
+            skipped.append(
+                {"file": str(path), "n": None, "reason": str(error).removeprefix(f"{path}: ").split(". ")[0]}
+            )
             continue
         tables.setdefault(tidy.model, []).append((str(path), tidy))
     result = [_merged(parts) for parts in tables.values()]
