@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from resurvey import files
+from resurvey.archive import mock_columns
 
 BLOCK = 2880
 
@@ -64,11 +65,11 @@ def image(data: np.ndarray, cards: Iterable[tuple] = (), first: bool = False) ->
 def table(
     rows: np.ndarray, columns: list[tuple[str, str]], cards: Iterable[tuple] = (), special: Iterable[tuple] = ()
 ) -> bytes:
-    """A binary table HDU from a big-endian structured array and its (name, format) columns.
+    """A binary table HDU from a structured array of either byte order and its (name, format) columns.
 
     Strings are padded with blanks, as the survey's are. `special`: further cards of columns (TDIM, TZERO).
     """
-    rows = rows.copy()
+    rows = rows.astype(mock_columns.row_type(columns))  # joining structured arrays makes their byte order native
     for name in rows.dtype.names:
         if rows.dtype[name].kind == "S":
             rows[name] = np.char.ljust(rows[name], rows.dtype[name].itemsize)

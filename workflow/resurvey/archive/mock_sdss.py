@@ -246,8 +246,9 @@ def _checksum_files(root: Path, release: Release, digests: list[tuple[str, str, 
         folders.setdefault(folder, []).append((name, digest))
     for folder, entries in folders.items():
         lines = [f"{digest}  {name}\n" for name, digest in sorted(entries) if not mock_spectra.unlisted(name)]
-        with files.atomic(root / folder / release.checksum_name(folder)) as part:
-            part.write_text("".join(lines))
+        if lines:
+            with files.atomic(root / folder / release.checksum_name(folder)) as part:
+                part.write_text("".join(lines))
 
 
 def _truth(written: list[Written]) -> pa.Table:
