@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 import spec_files
 from astropy.io import fits
-
 from resurvey import cli
 from resurvey.errors import ResurveyError
 from resurvey.files import read_meta, read_table, write_table

@@ -6,12 +6,14 @@ to the integer i, so that a fibre has the same wavelengths whether it is read fr
 
 import numpy as np
 
+from resurvey.surveys.spectrum import pixel_edges
+
 STEP = 1e-4
 FIRST, LAST = 30000, 46000  # 1000 Å … 39811 Å
 TOLERANCE = 0.02  # of a pixel; float32 rounding gives 0.0024
 
 WAVELENGTH = 10.0 ** (np.arange(FIRST, LAST) * STEP)
-EDGES = 10.0 ** ((np.arange(FIRST, LAST + 1) - 0.5) * STEP)
+EDGES = pixel_edges(WAVELENGTH)  # of the whole table: a trimmed spectrum has the same edges as its plate's row
 WAVELENGTH.flags.writeable = EDGES.flags.writeable = False
 
 

@@ -82,7 +82,19 @@ def open_fits(path: Path, data: bytes | None = None) -> Iterator[object]:
                     raise ResurveyError(
                         f"{path}: is truncated: HDU {number} ends at byte {start + length}, the file at {size}; fetch it again"
                     )
+            if _more_follows(path, data, sum(spans[-1])):
+                raise ResurveyError(f"{path}: is truncated within the header of HDU {len(spans)}; fetch it again")
             yield hdus
+
+
+def _more_follows(path: Path, data: bytes | None, end: int) -> bool:
+    """Whether another HDU begins after `end`, which astropy leaves out in silence where its header is cut."""
+    start = -(-end // sdss_fast.BLOCK) * sdss_fast.BLOCK
+    if data is not None:
+        return data[start : start + 8] == b"XTENSION"
+    with open(path, "rb") as handle:
+        handle.seek(start)
+        return handle.read(8) == b"XTENSION"
 
 
 def _reader(hdus, path: Path):

@@ -34,15 +34,18 @@ def _integer(data: bytes, at: int, key: bytes) -> int | None:
     return int(match[1]) if match and card[:8].rstrip() == key else None
 
 
+def _card(data: bytes, start: int, key: bytes) -> int:
+    """Offset of the first card that begins with `key` in the header that begins at `start`; -1: none."""
+    at = data.find(key, start)
+    while at >= 0 and (at - start) % CARD:
+        at = data.find(key, at + 1)
+    return at
+
+
 def _header_end(data: bytes, start: int) -> int:
     """Offset of the first byte after the header that begins at `start`; -1 when it has no END card."""
-    at = data.find(END, start)
-    while at >= 0 and (at - start) % CARD:
-        at = data.find(END, at + 1)
-    if at < 0:
-        return -1
-    size = at + CARD - start
-    return start + -(-size // BLOCK) * BLOCK
+    at = _card(data, start, END)
+    return -1 if at < 0 else start + -(-(at + CARD - start) // BLOCK) * BLOCK
 
 
 def _columns(header: bytes) -> dict[str, tuple[int, int, str, bool]] | None:
@@ -145,8 +148,5 @@ def parse(data: bytes, name: str) -> Spectrum | None:
 
 def _cards(primary: bytes) -> dict[str, object]:
     """The few cards of the primary header that describe() needs."""
-    cards = {}
-    if b"MOCK    =" in primary:
-        at = primary.index(b"MOCK    =")
-        cards["MOCK"] = at % CARD == 0 and primary[at + 10 : at + 30].strip() != b"F"
-    return cards
+    at = _card(primary, 0, b"MOCK    =")
+    return {} if at < 0 else {"MOCK": primary[at + 10 : at + 30].strip() == b"T"}
