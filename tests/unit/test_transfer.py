@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -241,6 +242,42 @@ def test_a_folder_is_linked_and_verified(archive, tmp_path):
     assert row.state == "failed" and "digest" in row.reason
     assert (server.folder / "dr16" / lite(3).path).exists(), "the mirror is never touched"
     assert (server.folder / "dr16" / lite(1).path).read_bytes() == contents[lite(1).path]
+
+
+def test_a_folder_that_changed_is_taken_anew(tmp_path):
+    folder, raw = tmp_path / "archive", tmp_path / "raw"
+    for listed, fibre in ((True, 1), (False, 2)):
+        wanted = [lite(fibre, plate=300 + fibre)]
+        for content in (fits_bytes(1), fits_bytes(2)):
+            for old in folder.rglob("*.sha1sum"):
+                old.unlink()
+            (folder / "dr16" / wanted[0].path).unlink(missing_ok=True)
+            publish(folder, {wanted[0].path: content}, listed=listed)
+            run(folder.as_uri(), raw, wanted)
+            assert (raw / wanted[0].path).read_bytes() == content
+
+
+def test_a_server_that_accepts_and_says_nothing_is_absent(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        root = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(ResurveyError, match="does not answer"):
+            run(root, tmp_path / "raw", [lite(fibre) for fibre in range(50)], retries=2, timeout_s=0.2)
+
+
+def test_an_interrupt_ends_the_transfer_at_once(archive, tmp_path, monkeypatch):
+    server, root, _ = archive
+    server.script = {f"dr16/{lite(fibre).path}": [{"slow": 0.5}] for fibre in (1, 2)}
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with monkeypatch.context() as patched:
+        patched.setattr("concurrent.futures.Future.result", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(root, tmp_path / "raw", [lite(1), lite(2)])
+    assert time.monotonic() - began < 3, "5 s would be needed to wait for the files"
+    assert one(root, tmp_path / "raw").state == "verified"
 
 
 @pytest.mark.parametrize(("mock", "origin"), [(True, "real"), (False, "mock")])

@@ -159,8 +159,8 @@ def describe(cost: Cost, release: Release, raw: Path, title: str, estimated: boo
     else:
         e = release.etiquette
         lines.append(
-            f"  time        {about}{_hours(fast)} at {e['connections']} connections with a pause of {e['pause_s']} s;"
-            f" {_hours(slow)} if the archive answers {SLOW_PER_S:g} requests a second"
+            f"  time        {about}{_hours(fast)} at {e['connections']} connections with a pause of {e['pause_s']} s"
+            + (f"; {_hours(slow)} if the archive answers {SLOW_PER_S:g} requests a second" if slow > fast else "")
         )
         lines.append(f"  disk        {_size(free)} free in {raw}" + ("" if free > total else ": TOO LITTLE"))
         if total > HELP_DESK_BYTES:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 class Retries:
     """Shared by all threads of a transfer. `limit`: tries per request; `patience`: tries in a row, of all threads
-    together, without any connection, after which the archive counts as absent."""
+    together, without any answer, after which the archive counts as absent."""
 
     def __init__(self, root: str, limit: int, patience: int, first_pause_s: float, defer: Callable[[float], None]):
         self.root, self.limit, self.patience, self.first_pause_s = root, limit, patience, first_pause_s
@@ -34,7 +34,7 @@ class Retries:
                 error.tries = tries
                 raise
             except Temporary as error:
-                self._note(error.connection, error)
+                self._note(error.silent, error)
                 error.tries = tries
                 if tries == self.limit or self.stopped.is_set():
                     raise

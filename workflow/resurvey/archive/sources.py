@@ -32,11 +32,11 @@ class Refused(Exception):
 
 
 class Temporary(Exception):
-    """Worth another try. `connection`: the archive did not answer at all; `wait_s`: it said how long to wait."""
+    """Worth another try. `silent`: the archive did not answer at all; `wait_s`: it said how long to wait."""
 
-    def __init__(self, reason: str, connection: bool = False, wait_s: float | None = None):
+    def __init__(self, reason: str, silent: bool = False, wait_s: float | None = None):
         super().__init__(reason)
-        self.connection, self.wait_s = connection, wait_s
+        self.silent, self.wait_s = silent, wait_s
 
 
 Progress = Callable[[int], None]
@@ -51,6 +51,8 @@ def open_source(root: str, etiquette: dict, slots_folder: Path) -> "HttpSource |
 
 class FolderSource:
     """An archive's mirror in a folder: files are linked, or copied where the file system differs."""
+
+    cheap = True  # asking again costs nothing, so what may have changed is asked again
 
     def __init__(self, root: str):
         self.folder = Path(unquote(urlsplit(root).path))
@@ -97,6 +99,8 @@ class FolderSource:
 
 class HttpSource:
     """An archive behind HTTP: pooled connections within the host's cap, partial files resumed under guard."""
+
+    cheap = False
 
     def __init__(self, root: str, etiquette: dict, slots_folder: Path):
         host = urlsplit(root).netloc.replace(":", "_")
@@ -180,13 +184,16 @@ class HttpSource:
     @contextlib.contextmanager
     def _stream(self, url: str, headers: dict):
         with self.slots.hold():
+            answered = False
             try:
                 with self.client.stream("GET", url, headers=headers) as reply:
+                    answered = True
                     yield reply
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                raise Temporary(f"no connection ({error})", connection=True) from error
             except httpx.TransportError as error:
-                raise Temporary(f"the connection broke ({type(error).__name__}: {error})") from error
+                kind = f"{type(error).__name__}: {error}"
+                if answered:
+                    raise Temporary(f"the connection broke ({kind})") from error
+                raise Temporary(f"no answer ({kind})", silent=True) from error
             except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
                 raise Refused(str(error)) from error
 

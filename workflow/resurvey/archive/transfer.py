@@ -70,7 +70,7 @@ class Transfer:
             target = self.raw / file.path
             expected, unlisted = self.checksums.expected(file.path)
             note = ""
-            if target.exists():
+            if target.exists() and (expected or not self.source.cheap):
                 found, problem = inspect(target, expected, self.release, file.path)
                 if problem is None:
                     self._count(file, self._arrived)
@@ -93,7 +93,7 @@ class Transfer:
     def _attempt(self, path: str, part: Path, bar: tqdm | None) -> tuple[str, bool]:
         """One try: fetch, then check. Returns the digest, and whether the archive's list vouches for it."""
         part.parent.mkdir(parents=True, exist_ok=True)
-        self.source.get(self.release.url(path), part, _bytes_of(bar))
+        self.source.get(self.release.url(path), part, self._progress(bar))
         expected, _ = self.checksums.expected(path)
         found, problem = inspect(part, expected, self.release, path)
         if problem and expected and found and found != expected:
@@ -104,6 +104,18 @@ class Transfer:
             raise Temporary(f"what arrived {problem}")
         return found, expected is not None
 
+    def _progress(self, bar: tqdm | None):
+        """A callback for bytes that arrive: shows their number beside that of the files, and ends a transfer that was stopped."""
+
+        def arrived(count: int) -> None:
+            if self.retries.stopped.is_set():
+                raise Temporary("stopped")
+            if bar is not None:
+                bar.arrived = getattr(bar, "arrived", 0) + count
+                bar.set_postfix_str(f"{bar.arrived / 1e6:.0f} MB", refresh=False)
+
+        return arrived
+
     def _all(self, wanted: list[Wanted], label: str) -> list[Row]:
         quiet = not sys.stderr.isatty()
         with (
@@ -111,16 +123,13 @@ class Transfer:
             ThreadPoolExecutor(self.workers) as pool,
         ):
             futures = [pool.submit(self._one_unless_hopeless, file, bar) for file in wanted]
-            rows = []
             try:
-                for future in futures:
-                    rows.append(future.result())
-                    bar.update()
+                rows = [future.result() for future in futures]
             except BaseException:  # also an interrupt: threads must not go on retrying
                 self.retries.stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        silent = [row.reason for row in rows if row.state == FAILED and (row.reason or "").startswith("no connection")]
+        silent = [row.reason for row in rows if row.state == FAILED and (row.reason or "").startswith("no answer")]
         if rows and len(silent) == len(rows):
             raise self.retries.nobody(silent[0])
         return rows
@@ -128,11 +137,13 @@ class Transfer:
     def _one_unless_hopeless(self, file: Wanted, bar: tqdm) -> Row:
         """Spare the archive hundreds of 404s: a plate of which spec-lite files are absent and none arrived has none."""
         group = (file.plate, file.mjd)
-        if file.route == "lite" and not file.fallback and self._absent.get(group) and not self._arrived.get(group):
-            reason = "not asked for: another file of its plate does not exist as spec-lite, and none does so far"
-            self._count(file, self._absent)
-            return self._row(file, FAILED, 0, time.monotonic(), None, reason)
-        return self.one(file, bar)
+        try:
+            if file.route == "lite" and not file.fallback and self._absent.get(group) and not self._arrived.get(group):
+                reason = "not asked for: another file of its plate does not exist as spec-lite, and none does so far"
+                return self._row(file, FAILED, 0, time.monotonic(), None, reason)
+            return self.one(file, bar)
+        finally:
+            bar.update()
 
     def _other_route(self, wanted: list[Wanted], rows: list[Row]) -> list[Wanted]:
         """The plate for spectra that do not exist as spec-lite, and the reverse."""
@@ -198,13 +209,3 @@ class Transfer:
                 f"{self.raw}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; make room, "
                 "or link resources/ to a larger disk"
             )
-
-
-def _bytes_of(bar: tqdm | None):
-    """A callback that shows how much has arrived beside the number of files."""
-
-    def add(count: int) -> None:
-        bar.arrived = getattr(bar, "arrived", 0) + count
-        bar.set_postfix_str(f"{bar.arrived / 1e6:.0f} MB", refresh=False)
-
-    return add if bar is not None else lambda count: None
