@@ -2,7 +2,6 @@
 
 import numpy as np
 import pyarrow as pa
-
 from resurvey import files
 from resurvey.shards.schema import spectrum_type
 
@@ -63,8 +62,9 @@ def write_shards(folder, per_class: int, shards: int = 2, seed: int = 1, origin:
         values = pa.array(flux[here].ravel())
         spectrum = pa.FixedSizeListArray.from_arrays(values, type=spectrum_type(GRID["pixels"]))
         paths.append(folder / f"{shard:04d}.parquet")
+        counts = {"expected": len(here), "read": len(here), "rejected": 0}
         part = table.take(here).append_column("flux", spectrum).append_column("ivar", spectrum)
-        files.write_table(part, paths[-1], meta, row_group_size=16)
+        files.write_table(part, paths[-1], {**meta, **counts}, row_group_size=16)
     return paths
 
 

@@ -12,14 +12,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from resurvey.errors import ResurveyError
 from resurvey.networks.build import Network
 
 NAMES = ("torch", "openvino", "cuda", "auto")
 BATCH = 64  # spectra per call: more no longer fit a core's cache
-EXPORT_BOUND = {"f32": 1e-3, "bf16": 0.1}  # of the largest output: beyond it the export is wrong, not rounded  # fmt: skip
+GRAPH_BOUND = {"f32": 1e-3, "bf16": 0.1}  # of the largest output: beyond it the graph is wrong, not rounded  # fmt: skip
 
 
 class Engine(Protocol):
@@ -30,18 +30,6 @@ class Engine(Protocol):
 
     def outputs(self, network: str, inputs: Tensor) -> Tensor:
         """Inputs (spectra, channels, 1, pixels) float32 -> outputs (spectra, members, outputs) float32 on the CPU."""
-
-
-class _Core(nn.Module):
-    """What is exported: the network after normalisation, in eval mode."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-        self.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network.core(x)
 
 
 class TorchEngine:
@@ -95,19 +83,19 @@ class OpenVinoEngine:
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY",
         }
-        self.compiled = {name: self._compile(openvino, name, network, options) for name, network in networks.items()}
+        self.compiled = {name: self._compile(name, network, options) for name, network in networks.items()}
 
-    def _compile(self, openvino, name: str, network: Network, options: dict):
-        """The compiled graph, after a comparison with torch: an export gone wrong must not reach a catalogue."""
+    def _compile(self, name: str, network: Network, options: dict):
+        """The compiled graph, after a comparison with torch: a graph gone wrong must not reach a catalogue."""
+        from resurvey.inference.openvino_graph import graph
+
         shape = (len(network.channels), 1, network.spec["pixels"])
         probe = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
-        core = _Core(network)
         with torch.inference_mode():
-            reference = core(probe).numpy()
-        graph = openvino.convert_model(core, example_input=probe, input=[(-1, *shape)])
-        compiled = self.core.compile_model(graph, "CPU", options)
+            reference = network.eval().core(probe).numpy()
+        compiled = self.core.compile_model(graph(network), "CPU", options)
         off = np.abs(compiled(probe.numpy())[0] - reference).max() / max(np.abs(reference).max(), 1e-6)
-        if not off < EXPORT_BOUND[self.precision]:
+        if not off < GRAPH_BOUND[self.precision]:
             raise ResurveyError(
                 f"network {name}: OpenVINO's outputs are off by {off:.2g} of torch's; set engine: torch"
             )
