@@ -159,3 +159,13 @@ def run_folder(folder: Path, shards: int = 2, per_class: int = 40, skip: tuple =
     entry = {"sigma": [1e-5, 1.0], "error": [0.8e-5, 0.8]}
     paths["calibration"].write_text(json.dumps({"classes": {name: entry for name in labels()[7:] if name not in skip}}))
     return paths
+
+
+def merge_run(paths: dict[str, Path], count: int = 2) -> int:
+    """Run the catalogue command on a run folder; `catalogue`, `fits` and `rejected` are in `paths`."""
+    from resurvey import cli
+
+    given = {"--predictions": "predictions", "--shards": "shards", "--targets": "targets", "--calibration": "calibration",
+             "--models": "models", "--out": "catalogue", "--fits": "fits", "--rejected": "rejected"}  # fmt: skip
+    arguments = [text for option, name in given.items() for text in (option, str(paths[name]))]
+    return cli.main(["catalogue", *arguments, "--count", str(count), "--model", "gasnet2_sdss"])

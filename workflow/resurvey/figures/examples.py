@@ -1,10 +1,10 @@
-"""Picks one example spectrum per class from the shards, for Figs 1 and 2."""
+"""Picks one example spectrum per class, for Figs 1 and 2: candidates by the targets, then only their shards are read."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,42 +12,47 @@ from resurvey import files, provenance
 from resurvey.errors import ResurveyError
 
 RANK = 0.8  # an example has a better S/N than this share of its class: typical, and its lines can be seen
-KEYS = ["spectrum_id", "label", "z", "sn_median", "n_good"]
+CANDIDATES = 8  # per class: one of them has no gaps
+WHOLE = 0.97
+COLUMNS = ["label", "spectrum_id", "z", "sn_median", "n_good", "flux", "ivar"]
 
 
-def pick(shards: Iterable[str | os.PathLike], out: str | os.PathLike) -> list[str]:
-    """Write `label, spectrum_id, z, sn_median, flux, ivar` of one spectrum per class; returns the classes.
+def pick(targets: str | os.PathLike, shards: str | os.PathLike, count: int, out: str | os.PathLike) -> list[str]:
+    """Write COLUMNS of one spectrum per class to `out`; returns the classes.
 
-    Deterministic: of the spectra with at least 97% of the pixels, the one next to the 80% quantile of S/N, ties by id.
+    targets: the selection with labels; shards: folder of `count` shards. Deterministic: of the candidates next to the 80%
+    quantile of their class's S/N the nearest that has at least 97% of the pixels, ties by id. Raises ResurveyError when
+    nothing has a class.
     """
-    shards = [Path(path) for path in shards]
-    metas = [(str(path), files.read_meta(path)) for path in shards]
-    origin = provenance.common_origin(metas)
-    meta = metas[0][1]
-    parts = [
-        files.read_table(path, KEYS).append_column(
-            "shard", pa.repeat(pa.scalar(i), files.open_parquet(path).metadata.num_rows)
-        )
-        for i, path in enumerate(shards)
-    ]
-    table = pa.concat_tables(parts).to_pandas()
-    table = table[table["label"].notna() & np.isfinite(table["sn_median"])]
-    if table.empty:
-        raise ResurveyError(f"{shards[0].parent}: no spectrum has a class; examples are taken from labelled spectra")
-    chosen = []
-    for _, rows in table.groupby("label", sort=True):
-        whole = rows[rows["n_good"] >= 0.97 * meta["grid"]["pixels"]]
-        rows = whole if len(whole) else rows
-        away = (rows["sn_median"] - rows["sn_median"].quantile(RANK)).abs()
-        chosen.append(rows.assign(away=away).sort_values(["away", "spectrum_id"]).iloc[0])
-    found = []
-    for number in sorted({row["shard"] for row in chosen}):
-        wanted = pa.array([row["spectrum_id"] for row in chosen if row["shard"] == number])
-        for batch in files.open_parquet(shards[number]).iter_batches(256, columns=[*KEYS[:4], "flux", "ivar"]):
-            here = batch.filter(pc.is_in(batch["spectrum_id"], wanted))
+    wanted = _candidates(files.read_table(targets, ["spectrum_id", "label", "sn_median", "shard"]).to_pandas())
+    if wanted.empty:
+        raise ResurveyError(f"{targets}: no spectrum has a class; examples are taken from labelled spectra")
+    metas, parts = [(str(targets), files.read_meta(targets))], []
+    for name in sorted(wanted["shard"].unique()):
+        if not name.isdigit() or int(name) >= count:
+            raise ResurveyError(f"{targets}: names shard {name}, but --count is {count}")
+        path = Path(shards, f"{name}.parquet")
+        metas.append((str(path), files.read_meta(path)))
+        ids = pa.array(wanted.loc[wanted["shard"] == name, "spectrum_id"])
+        for batch in files.open_parquet(path).iter_batches(256, columns=COLUMNS):
+            here = batch.filter(pc.is_in(batch["spectrum_id"], ids))
             if len(here):
-                found.append(pa.Table.from_batches([here]))
-    result = pa.concat_tables(found).sort_by("label")
+                parts.append(pa.Table.from_batches([here]))
+    origin, meta = provenance.common_origin(metas), metas[-1][1]
+    if not parts:
+        raise ResurveyError(f"{shards}: none of the candidates of {targets} has a spectrum; make the shards again")
+    found = pa.concat_tables(parts)
+    rows = found.select(["spectrum_id", "n_good"]).to_pandas().assign(row=np.arange(len(found)))
+    ranked = wanted.merge(rows, on="spectrum_id").assign(gaps=lambda t: t["n_good"] < WHOLE * meta["grid"]["pixels"])
+    best = ranked.sort_values(["label", "gaps", "away", "spectrum_id"]).groupby("label", sort=True)["row"].first()
+    result = found.take(pa.array(best)).select(COLUMNS)
     keep = {key: meta.get(key) for key in ("release", "dataset", "grid", "flux_unit")}
     files.write_table(result.replace_schema_metadata(None), out, {"origin": origin, **keep})
     return result["label"].to_pylist()
+
+
+def _candidates(table: pd.DataFrame) -> pd.DataFrame:
+    table = table[table["label"].notna() & np.isfinite(table["sn_median"])]
+    typical = table.groupby("label")["sn_median"].transform("quantile", RANK)
+    table = table.assign(away=(table["sn_median"] - typical).abs()).sort_values(["away", "spectrum_id"])
+    return table.groupby("label").head(CANDIDATES)

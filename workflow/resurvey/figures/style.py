@@ -3,10 +3,6 @@
 import textwrap
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -59,7 +55,7 @@ def colour(label: str, labels: list[str]) -> str | tuple:
         return EXTRAGALACTIC[label]
     stars = [name for name in labels if name.startswith("STAR")]
     place = stars.index(label) / max(len(stars) - 1, 1) if label in stars else 0.5
-    return plt.get_cmap("viridis")(0.05 + 0.85 * place)
+    return matplotlib.colormaps["viridis"](0.05 + 0.85 * place)
 
 
 def ordered(labels: list[str]) -> list[str]:
@@ -76,7 +72,7 @@ def grid_shape(n: int) -> tuple[int, int]:
 def figure(width: float, height: float) -> Figure:
     """An empty figure in the house style with constrained layout."""
     apply()
-    return plt.figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def panels(n: int, height: float, sharey: bool = False) -> tuple[Figure, list]:

@@ -1,14 +1,19 @@
 """What a network must beat: (a) the majority class and the median redshift, (b) PCA and a linear model on the same spectra."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from resurvey import __version__, files, provenance
+from resurvey.errors import ResurveyError
 from resurvey.metrics import classification as cl
 from resurvey.metrics import redshift as rs
 from resurvey.metrics.paper import Paper
 
 COMPONENTS = 100
+ROWS = 20000  # spectra that are looked at, drawn at random from larger samples
 PIXELS = 1251  # finer spectra are averaged down to about this: the covariance stays small
 RIDGE = 1e-3
 
@@ -120,3 +125,38 @@ def _redshift_scores(true: np.ndarray, predicted: np.ndarray, limit: float) -> d
         "dz": rs.relative_error(true, predicted),
         "gf": rs.good_fraction(true, predicted, limit),
     }
+
+
+def of_shards(paths: Sequence[str | os.PathLike], paper: Paper, seed: int) -> dict:
+    """`baselines` of the train and test splits of some shards, at most about ROWS spectra of all; with `origin` and `share`.
+
+    Raises ResurveyError when a split is empty or origins are mixed.
+    """
+    origin = provenance.common_origin((str(path), files.read_meta(path)) for path in paths)
+    total = sum(files.open_parquet(path).metadata.num_rows for path in paths)
+    share = min(1.0, ROWS / max(total, 1))
+    splits: dict[str, list] = {"train": [], "test": []}
+    for number, path in enumerate(paths):
+        file = files.open_parquet(path)
+        random = np.random.default_rng((seed, number)).random(file.metadata.num_rows)
+        first = 0
+        for batch in file.iter_batches(1024, columns=["split", "label", "z", "flux"]):
+            known = batch["label"].is_valid().to_numpy(zero_copy_only=False)
+            chosen = known & (random[first : first + len(batch)] < share)
+            first += len(batch)
+            split = batch["split"].to_numpy(zero_copy_only=False)
+            flux = batch["flux"].flatten().to_numpy().reshape(len(batch), -1)
+            for name, rows in splits.items():
+                here = chosen & (split == name)
+                if here.any():
+                    label = batch["label"].to_numpy(zero_copy_only=False)[here].astype(str)
+                    rows.append(
+                        (coarser(flux[here]), label, batch["z"].to_numpy(zero_copy_only=False)[here].astype(float))
+                    )
+    for name, rows in splits.items():
+        if not rows:
+            raise ResurveyError(
+                f"{paths[0]} …: no labelled spectrum is in the {name} split; baselines need train and test"
+            )
+    arrays = [np.concatenate(columns) for rows in splits.values() for columns in zip(*rows, strict=True)]
+    return {**baselines(*arrays, paper), "origin": origin, "share": share, "code_version": __version__}

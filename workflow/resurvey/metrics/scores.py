@@ -8,7 +8,7 @@ import pandas as pd
 from resurvey.metrics import classification as cl
 from resurvey.metrics import redshift as rs
 from resurvey.metrics.paper import Paper
-from resurvey.metrics.tables import Tidy
+from resurvey.metrics.tables import PUBLISHED, Tidy
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,10 @@ def _coarse(table: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
 
 
 def validation_mae(tidy: Tidy, paper: Paper) -> dict[str, tuple[float, str]]:
-    """Limit between robust and unstable per class, with its source: the model's own, else the paper's Table 4 as printed."""
+    """Limit between robust and unstable per class, with its source: the model's own, for published predictions the paper's
+    Table 4 as printed; {} when a model does not say."""
     own = tidy.meta.get("val_mae") or {}
-    if own:
+    if tidy.model != PUBLISHED:
         return {label: (value, "the model's validation MAE") for label, value in own.items()}
     return {label: (value, "Table 4 as printed") for label, value in paper.val_mae.items()}
 

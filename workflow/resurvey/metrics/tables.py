@@ -169,7 +169,13 @@ def _mapped(frame: pd.DataFrame, meta: dict, path: Path) -> tuple[pd.DataFrame, 
 
 def make_label(classes: pd.Series, subclasses: pd.Series) -> pd.Series:
     """`{CLASS}_{SUBCLASS}`, `nan` for an empty subclass; a template's name in parentheses is no part of it."""
-    sub = subclasses.fillna("").astype(str).str.replace(r"\(.*\)", "", regex=True).str.strip()
+    sub = (
+        subclasses.astype(object)
+        .where(subclasses.notna(), "")
+        .astype(str)
+        .str.replace(r"\(.*\)", "", regex=True)
+        .str.strip()
+    )
     sub = sub.replace({"": "nan", "None": "nan"})
     return classes.astype(str).str.strip() + "_" + sub
 

@@ -1,0 +1,237 @@
+"""Rows and flags of the catalogue, the merge and its refusals, the FITS and the documentation."""
+
+import tracemalloc
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import scoring_samples as samples
+from astropy.io import fits
+from astropy.table import Table
+from conftest import ROOT
+from resurvey import files
+from resurvey.catalogues.assemble import assemble
+from resurvey.catalogues.columns import FIXED, catalogue_columns
+from resurvey.catalogues.document import document
+from resurvey.catalogues.fits import write_fits
+from resurvey.catalogues.flags import BAD, MEANING, Flag, names
+from resurvey.errors import ResurveyError
+
+ENTRY = {"sigma": [1e-5, 1.0], "error": [2e-5, 2.0]}
+
+
+def one(**changes):
+    """A one-row catalogue of a perfect galaxy with `changes` in its spectrum, prediction (`pred`) or networks."""
+    table, wanted = samples.spectra(1, pixels=False), changes.pop("label", "GALAXY_AGN")
+    row = table.filter(pa.array([label == wanted for label in table["label"].to_pylist()]))
+    row = row.set_column(row.column_names.index("survey_zwarning"), "survey_zwarning", pa.array([0], pa.int32()))
+    row = row.set_column(row.column_names.index("sn_median"), "sn_median", pa.array([20.0], pa.float32()))
+    row = row.set_column(row.column_names.index("split"), "split", pa.array(["test"]))
+    predicted = samples.predictions(row, skip=changes.pop("skip", ())).to_pylist()[0]
+    predicted |= {
+        name: (1.0 if name == f"prob_{row['label'][0].as_py()}" else 0.0)
+        for name in predicted
+        if name.startswith("prob_")
+    }
+    predicted |= {name: 1e-4 for name in predicted if name.startswith("z_std_")} | changes.pop("pred", {})
+    networks, origin = samples.networks(changes.pop("trained_on", "mock")), changes.pop("origin", "mock")
+    for name, value in changes.items():
+        row = row.set_column(row.column_names.index(name), name, pa.array([value], row[name].type))
+    row = row.replace_schema_metadata(files.with_meta(row.schema, {"origin": origin, "grid": samples.GRID}).metadata)
+    return assemble(pa.Table.from_pylist([predicted]), row, {"classes": {"GALAXY_AGN": ENTRY}}, networks).to_pylist()[0]
+
+
+def test_a_good_galaxy():
+    row = one()
+    assert row["flags"] == 0 and row["class"] == "GALAXY_AGN" and row["class_prob"] == 1
+    assert row["z"] == row["z_GALAXY_AGN"] and row["z_std"] == pytest.approx(1e-4)
+    assert row["z_err"] == pytest.approx(2e-4, rel=1e-3)
+
+
+def test_a_star_has_no_redshift():
+    row = one(label="STAR_G2")
+    assert row["class"] == "STAR_G2" and row["flags"] == 0
+    assert (row["z"], row["z_std"], row["z_err"], row["z_label"]) == (None, None, None, None)
+    assert row["z_GALAXY_AGN"] is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"pred": {"z_std_GALAXY_AGN": 0.0016}}, Flag.UNSTABLE),
+        ({"pred": {"prob_GALAXY_AGN": 0.45, "prob_QSO_nan": 0.3}}, Flag.LOW_PROB),
+        ({"sn_median": 1.9}, Flag.LOW_SN),
+        ({"n_good": 500}, Flag.MISSING_PIXELS),
+        ({"n_good": 100}, Flag.MISSING_PIXELS | Flag.MOSTLY_MISSING),
+        ({"coverage_min": 4020.0}, Flag.NO_COVERAGE),
+        ({"coverage_max": 8900.0}, Flag.NO_COVERAGE),
+        ({"pred": {"z_GALAXY_AGN": 5.1}}, Flag.Z_RANGE),
+        ({"pred": {"z_GALAXY_AGN": float("nan")}}, Flag.BAD_OUTPUT),
+        ({"pred": {"prob_QSO_nan": float("nan")}}, Flag.BAD_OUTPUT),
+        ({"survey_zwarning": 4}, Flag.SURVEY_WARNING),
+        ({"survey_class": "QSO"}, Flag.CLASS_DIFFERS),
+        ({"split": "valid"}, Flag.SEEN_IN_TRAINING),
+        ({"skip": ("GALAXY_AGN",)}, Flag.NO_NETWORK),
+        ({"origin": "real"}, Flag.MOCK_TRAINED_REAL_INPUT),
+        ({"origin": "real", "trained_on": "real"}, Flag(0)),
+    ],
+)
+def test_each_flag(changes, expected):
+    assert names(one(**changes)["flags"]) == names(int(expected))
+
+
+def test_unknown_values_set_no_bit():
+    assert (
+        one(survey_class=None, survey_zwarning=None, sn_median=None, coverage_min=None, coverage_max=None, split=None)[
+            "flags"
+        ]
+        == 0
+    )
+
+
+def test_every_flag_has_a_meaning_and_its_own_bit():
+    assert set(MEANING) == set(Flag)
+    assert sum(map(int, Flag)) == 2 ** len(Flag) - 1
+    assert Flag.MOCK_TRAINED_REAL_INPUT in BAD
+
+
+def test_own_spectra_without_a_survey_get_nulls():
+    predictions = samples.predictions(samples.spectra(1, pixels=False))
+    mine = pa.table({"spectrum_id": predictions["spectrum_id"], "n_good": pa.array([626] * 13, pa.int32())})
+    table = assemble(predictions, mine, None, samples.networks())
+    assert table.schema.names == [c.name for c in catalogue_columns(predictions.column_names)]
+    assert table["ra"].null_count == 13 and table["z_err"].null_count == 13
+
+
+def test_prediction_without_a_spectrum_is_refused():
+    table = samples.spectra(1, pixels=False)
+    with pytest.raises(ResurveyError, match=table["spectrum_id"][0].as_py()):
+        assemble(samples.predictions(table), table.slice(1), None, [])
+    with pytest.raises(ResurveyError, match="more than once"):
+        assemble(pa.concat_tables([samples.predictions(table)] * 2), table, None, [])
+
+
+@pytest.fixture
+def run(tmp_path):
+    paths = samples.run_folder(tmp_path, shards=2, per_class=8)
+    return paths | {
+        "catalogue": tmp_path / "c.parquet",
+        "fits": tmp_path / "c.fits",
+        "rejected": tmp_path / "r.parquet",
+    }
+
+
+def test_merge_and_fits_round_trip(run):
+    assert samples.merge_run(run) == 0
+    table, meta = files.read_table(run["catalogue"]), files.read_meta(run["catalogue"])
+    assert (
+        len(table) == 2 * 13 * 8 and meta["origin"] == "mock" and meta["val_mae"]["GALAXY_nan"] == pytest.approx(0.0016)
+    )
+    keys = list(zip(table["plate"].to_pylist(), table["fiberid"].to_pylist(), strict=True))
+    assert keys == sorted(keys)
+    assert table.schema.field("ra").metadata[b"unit"] == b"deg"
+    assert table.schema.field("z_std_QSO_nan").metadata[b"ucd"] == b"stat.stdev;src.redshift"
+    with fits.open(
+        run["fits"], checksum=True
+    ) as units:  # astropy warns where a checksum is wrong; warnings are errors below
+        assert units[0].header["ORIGIN"] == "mock" and units[0].header["MODEL"] == "gasnet2_sdss"
+        header = units[1].header
+        assert header["TUNIT" + str(table.column_names.index("ra") + 1)] == "deg"
+        assert all(f"TUCD{i + 1}" in header and f"TCOMM{i + 1}" in header for i in range(len(table.column_names)))
+        assert units[0].verify_checksum() == 1 and units[0].verify_datasum() == 1
+        assert units[1].verify_checksum() == 1 and units[1].verify_datasum() == 1
+        units.verify("exception")
+    read = Table.read(run["fits"], hdu=1)
+    assert read.colnames == table.column_names and len(read) == len(table)
+    assert str(read["ra"].unit) == "deg"
+    star = np.array(table["z"].is_null())
+    assert star.any() and np.isnan(np.ma.filled(read["z"], np.nan)[star]).all()
+    np.testing.assert_array_equal(np.ma.filled(read["z"], np.nan)[~star], table["z"].to_numpy()[~star])
+    np.testing.assert_array_equal(read["object_id"], table["object_id"])
+    assert [text.strip() for text in read["class"]] == table["class"].to_pylist()
+    assert np.asarray(read["specprimary"]).tolist() == table["specprimary"].to_pylist()
+
+
+def test_integer_nulls_are_masked_in_the_fits(tmp_path):
+    predictions = samples.predictions(samples.spectra(1, pixels=False))
+    mine = pa.table({"spectrum_id": predictions["spectrum_id"], "n_good": pa.array([626] * 13, pa.int32())})
+    files.write_table(assemble(predictions, mine, None, []), tmp_path / "a.parquet", {"origin": "real"})
+    write_fits(tmp_path / "a.parquet", tmp_path / "a.fits")
+    read = Table.read(tmp_path / "a.fits", hdu=1)
+    assert read["plate"].mask.all() and not np.any(np.ma.getmaskarray(read["flags"]))
+
+
+def test_missing_shard_is_named(run, capsys):
+    (run["predictions"] / "0001.parquet").unlink()
+    assert samples.merge_run(run) == 2
+    assert "predictions/0001.parquet" in capsys.readouterr().err
+    assert not run["catalogue"].exists() and not run["fits"].exists()
+
+
+def test_shards_beyond_the_count_are_an_error(run, capsys):
+    assert samples.merge_run(run, count=1) == 2
+    assert "0001" in capsys.readouterr().err
+
+
+def test_the_same_plate_in_two_shards_is_an_error(run, capsys):
+    for folder in ("shards", "predictions"):
+        (run[folder] / "0001.parquet").write_bytes((run[folder] / "0000.parquet").read_bytes())
+    assert samples.merge_run(run) == 2
+    assert "plate 300, mjd 55000 stands in shard 0000 and in shard 0001" in capsys.readouterr().err
+
+
+def test_a_duplicate_key_within_a_shard_is_an_error(run, capsys):
+    path = run["predictions"] / "0000.parquet"
+    table, meta = files.read_table(path), files.read_meta(path)
+    files.write_table(pa.concat_tables([table.slice(1), table.slice(1, 1)]), path, meta)
+    assert samples.merge_run(run) == 2
+    assert "more than once" in capsys.readouterr().err
+
+
+def test_a_lost_spectrum_is_an_error_a_rejected_one_is_listed(run, capsys):
+    lost = None
+    for folder in ("shards", "predictions"):
+        path = run[folder] / "0000.parquet"
+        table, meta = files.read_table(path), files.read_meta(path)
+        lost = table["spectrum_id"][0].as_py()
+        files.write_table(table.slice(1), path, meta)
+    assert samples.merge_run(run) == 2
+    assert "104 targets, but 103 predicted and 0 rejected" in capsys.readouterr().err
+    rejected = pa.table({"spectrum_id": [lost], "reason": ["all pixels masked"], "stage": ["shard"]})
+    files.write_table(rejected, run["shards"] / "0000.rejected.parquet", {"origin": "mock"})
+    assert samples.merge_run(run) == 0
+    assert files.read_table(run["rejected"]).to_pylist() == rejected.to_pylist()
+
+
+def test_mixed_origin_is_refused(run, capsys):
+    path = run["predictions"] / "0001.parquet"
+    files.write_table(files.read_table(path), path, {**files.read_meta(path), "origin": "real"})
+    assert samples.merge_run(run) == 2
+    assert "mixed" in capsys.readouterr().err
+
+
+def test_memory_does_not_grow_with_the_shards(tmp_path):
+    peaks = []
+    for shards in (2, 12):
+        folder = tmp_path / str(shards)
+        paths = samples.run_folder(folder, shards=shards, per_class=4)
+        paths |= {"catalogue": folder / "c.parquet", "fits": folder / "c.fits", "rejected": folder / "r.parquet"}
+        samples.merge_run(paths, shards)  # once before, so that imports are not counted
+        pa.default_memory_pool().release_unused()
+        tracemalloc.start()
+        assert samples.merge_run(paths, shards) == 0
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_documentation_is_up_to_date():
+    assert (ROOT / "docs" / "catalogue.md").read_text() == document(), (
+        "python -m resurvey.catalogues.document > docs/catalogue.md"
+    )
+
+
+def test_columns_are_declared_once():
+    declared = [column.name for column in FIXED]
+    assert len(set(declared)) == len(declared)
+    assert all(column.description and column.ucd for column in FIXED)

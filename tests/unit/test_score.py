@@ -1,0 +1,150 @@
+"""The scorecard: rows, counts of what was left out, the words for a mock survey, the command."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import scoring_samples as samples
+from resurvey import cli
+from resurvey.metrics.baselines import baselines
+from resurvey.metrics.paper import load_paper
+from resurvey.metrics.scores import all_scores
+from resurvey.metrics.tables import read_tidy
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small run, merged and evaluated."""
+    folder = tmp_path_factory.mktemp("scored")
+    paths = samples.run_folder(folder, shards=2, per_class=40)
+    paths |= {
+        "catalogue": folder / "c.parquet",
+        "fits": folder / "c.fits",
+        "rejected": folder / "r.parquet",
+        "tidy": folder / "tidy.parquet",
+    }
+    assert samples.merge_run(paths) == 0
+    assert cli.main(["evaluate", "--catalogue", str(paths["catalogue"]), "--out", str(paths["tidy"])]) == 0
+    return paths
+
+
+def test_scores_are_those_of_the_test_split(run):
+    tidy, paper = read_tidy(run["tidy"]), load_paper("gasnet2")
+    scores = all_scores(tidy, paper)
+    assert len(tidy.table) == 2 * 13 * 6
+    assert scores["average_accuracy", "all"].n == 2 * 13 * 6
+    assert scores["mc_gf", "QSO_nan"].n == 12
+    assert (
+        sum(
+            scores[f"mc_gf {name}", "QSO_nan"].n
+            for name in ("S/N<5", "5≤S/N<10", "S/N>10")
+            if (f"mc_gf {name}", "QSO_nan") in scores
+        )
+        == 12
+    )
+    assert ("mc_gf", "STAR_A0") not in scores
+
+
+def test_catalogue_tidy_and_fits_score_the_same(run):
+    paper = load_paper("gasnet2")
+    of = [all_scores(read_tidy(run[name]), paper) for name in ("tidy", "catalogue", "fits")]
+    for key, score in of[0].items():
+        if "z_err" in key[0] or key[0] == "robust":
+            continue  # a FITS file carries neither calibration nor validation errors
+        assert of[1][key].value == pytest.approx(score.value, abs=1e-12)
+        assert of[2][key].value == pytest.approx(score.value, abs=1e-12)
+
+
+def test_missing_redshifts_are_counted_not_lost(run):
+    tidy, paper = read_tidy(run["tidy"]), load_paper("gasnet2")
+    here = np.flatnonzero(tidy.table["label"] == "GALAXY_AGN")[:3]
+    tidy.table.loc[here, ["z_pred", "z_chain"]] = np.nan
+    scores = all_scores(tidy, paper)
+    assert (scores["mc_mae", "GALAXY_AGN"].n, scores["mc_mae", "GALAXY_AGN"].left_out) == (9, 3)
+    assert scores["chain_gf", "GALAXY_AGN"].n == 12  # in the chain a missing redshift is a wrong one
+
+
+def test_rows_say_that_it_is_a_mock_survey(run, tmp_path):
+    out = tmp_path / "card.csv"
+    assert (
+        cli.main(
+            [
+                "score",
+                "--paper",
+                "gasnet2",
+                str(run["tidy"]),
+                "--models",
+                str(run["models"] / "gasnet2_sdss"),
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
+    rows = list(csv.DictReader(out.open()))
+    assert all(row["survey"].startswith("MOCK SURVEY") and row["head"] == "huber" for row in rows)
+    found = {(row["quantity"], row["class"]): row for row in rows}
+    assert found["average_accuracy", "all"]["paper"] == "0.924"
+    assert float(found["average_accuracy", "all"]["difference"]) == pytest.approx(
+        float(found["average_accuracy", "all"]["ours"]) - 0.924
+    )
+    assert found["val_acc", "classifier"]["ours"] and found["coverage_1 z_err", "QSO_nan"]["n"] == "12"
+    expected = {(e["of"], e["class"]) for e in load_paper("gasnet2").expected}
+    assert expected <= found.keys()
+
+
+def test_json_prints_full_precision(run, capsys):
+    assert cli.main(["score", "--paper", "gasnet2", str(run["tidy"]), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    value = next(row["ours"] for row in rows if (row["quantity"], row["class"]) == ("mc_mae", "QSO_nan"))
+    table = read_tidy(run["tidy"]).table
+    table = table[table["label"] == "QSO_nan"]
+    assert value == float(np.mean(np.abs(table["z_pred"] - table["z_true"])))
+
+
+def test_unknown_paper_names_the_nearest(run, capsys):
+    assert cli.main(["score", "--paper", "gasnet", str(run["tidy"])]) == 2
+    assert "did you mean gasnet2?" in capsys.readouterr().err
+
+
+def test_baselines_know_a_linear_problem():
+    rng = np.random.default_rng(3)
+    label = np.repeat(["STAR_A0", "GALAXY_AGN"], 200)
+    z = np.where(label == "STAR_A0", np.nan, rng.uniform(0, 0.5, 400))
+    shape = rng.normal(size=(3, 50))
+    flux = (
+        shape[0]
+        + np.where(label == "STAR_A0", 0.3, -0.3)[:, None] * shape[1]
+        + 0.4 * np.nan_to_num(np.log1p(z))[:, None] * shape[2]
+    )
+    odd = np.arange(400) % 2 == 1
+    result = baselines(flux[odd], label[odd], z[odd], flux[~odd], label[~odd], z[~odd], load_paper("gasnet2"))
+    assert result["pca_linear"]["average_accuracy"]["all"] == 1
+    assert result["trivial"]["average_accuracy"]["all"] == 0.5
+    assert result["pca_linear"]["mae"]["GALAXY_AGN"] < 0.1 * result["trivial"]["mae"]["GALAXY_AGN"]
+    median = np.median(z[odd & (label == "GALAXY_AGN")])
+    assert result["trivial"]["mae"]["GALAXY_AGN"] == pytest.approx(
+        np.abs(z[~odd & (label == "GALAXY_AGN")] - median).mean()
+    )
+
+
+def test_baselines_command(run, tmp_path):
+    out = tmp_path / "base.json"
+    settings = json.dumps({"paper": "gasnet2", "seed": 1})
+    assert (
+        cli.main(
+            ["baselines", "--shards", str(run["shards"]), "--count", "2", "--settings", settings, "--out", str(out)]
+        )
+        == 0
+    )
+    result = json.loads(out.read_text())
+    assert result["origin"] == "mock" and result["n_train"] == 2 * 13 * 28 and result["n_test"] == 2 * 13 * 6
+    assert (
+        cli.main(
+            ["score", "--paper", "gasnet2", str(run["tidy"]), "--baselines", str(out), "--out", str(tmp_path / "s.csv")]
+        )
+        == 0
+    )
+    row = next(r for r in csv.DictReader((tmp_path / "s.csv").open()) if r["quantity"] == "average_accuracy")
+    assert float(row["majority_or_median"]) == pytest.approx(1 / 13)
