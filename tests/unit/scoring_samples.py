@@ -125,15 +125,19 @@ def networks(origin: str = "mock", model: str = "gasnet2_sdss") -> list[dict]:
     return result
 
 
-def run_folder(folder: Path, shards: int = 2, per_class: int = 40, skip: tuple = ()) -> dict[str, Path]:
+def run_folder(
+    folder: Path, shards: int = 2, per_class: int = 40, skip: tuple = (), pixels: bool = True
+) -> dict[str, Path]:
     """A finished run's files below `folder`: targets, shards, predictions, models with histories; paths by name."""
     about = {"origin": "mock", "release": "sdss_dr16", "dataset": "sdss_dr16", "code_version": "0.1.0"}
     paths = {name: folder / name for name in ("shards", "predictions", "models")}
     targets = []
     for number in range(shards):
-        table = spectra(per_class, seed=number, plate=300 + 1000 * number)
-        targets.append(table.drop_columns(["flux", "ivar", "n_good", "coverage_min", "coverage_max"]).append_column(
-            "shard", pa.array([f"{number:04d}"] * len(table))))  # fmt: skip
+        table = spectra(per_class, seed=number, plate=300 + 1000 * number, pixels=pixels)
+        lean = [
+            name for name in ("flux", "ivar", "n_good", "coverage_min", "coverage_max") if name in table.column_names
+        ]
+        targets.append(table.drop_columns(lean).append_column("shard", pa.array([f"{number:04d}"] * len(table))))
         files.write_table(table, paths["shards"] / f"{number:04d}.parquet", {**about, "grid": GRID})
         files.write_table(
             predictions(table, 50 + number, skip),
