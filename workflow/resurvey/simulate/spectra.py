@@ -45,7 +45,7 @@ def _broadening(instrument: Instrument, loglam: np.ndarray, velocity: np.ndarray
     blocks = instrument.curve("wdisp", loglam[BLOCK // 2 :: BLOCK])
     blocks = np.append(blocks, np.full((len(loglam) + BLOCK - 1) // BLOCK - len(blocks), blocks[-1]))
     square = blocks[None] ** 2 + (velocity[:, None] / PIXEL_KMS) ** 2 - TEMPLATE_SIGMA_PX**2
-    return np.sqrt(np.clip(square, 0.06, 17.0**2)).astype(np.float32)
+    return np.sqrt(np.clip(square, 0.25, 17.0**2)).astype(np.float32)
 
 
 def _stars(table, instrument, loglam, rng) -> np.ndarray:
