@@ -39,6 +39,17 @@ def test_any_flipped_bit_is_found(many):
             raise AssertionError(f"the flipped bit in byte {place} was not found")
 
 
+def test_datasum_alone_is_enough(many):
+    good = many.read_bytes()
+    many.write_bytes(good.replace(b"CHECKSUM=", b"CHECKNOT="))
+    assert structure.check(many) == 4
+    content = bytearray(many.read_bytes())
+    content[2880 + 3] ^= 1  # in the primary's image
+    many.write_bytes(content)
+    with pytest.raises(ValueError, match="DATASUM of HDU 0"):
+        structure.check(many)
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [

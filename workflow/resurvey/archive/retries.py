@@ -28,6 +28,8 @@ class Retries:
         """(result, tries). Raises what the last try raised (with a `tries` attribute), or ResurveyError for no archive."""
         for tries in range(1, self.limit + 1):
             try:
+                if self.stopped.is_set():
+                    raise Temporary("stopped")
                 result = ask()
             except (Missing, Refused) as error:
                 self._note(False)
