@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-
 from resurvey.archive.manifest import Wanted
 from resurvey.archive.release import Release
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from archive_server import RELEASE, fits_bytes, lite, plate_file, publish, release, serving
 from resurvey.archive import sources
-from resurvey.archive.manifest import USABLE, counts
+from resurvey.archive.manifest import USABLE, counts, lacking
 from resurvey.archive.release import Release
 from resurvey.archive.transfer import Transfer
 from resurvey.errors import ResurveyError
@@ -231,9 +231,25 @@ def test_spectra_without_spec_lite_come_from_the_plate(tmp_path):
         rows = run(root, tmp_path / "raw", [*(lite(fibre) for fibre in range(1, 41)), lite(1, plate=300)])
     fallback = rows[plate.path, True]
     assert (fallback.state, fallback.route, fallback.fiberid) == ("verified", "plate", -1)
-    assert sum(row.state == "failed" for row in rows.values()) == 40
-    assert len(server.sent("fits")) <= 4 + 2, "one 404 per connection is enough, not one per spectrum"
+    assert sum(row.state == "failed" for row in rows.values()) == 40 and lacking(list(rows.values())) == []
+    assert len(server.sent("fits")) <= 4 + 3 + 2, "a few 404s are enough, not one per spectrum"
     assert counts(list(rows.values())) == {"verified": 2, "failed": 40}
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_spectra_that_were_put_off_are_asked_for_if_the_plate_is_missing_too(tmp_path, connections):
+    """The first dozen files of a plate do not exist, and neither does its spPlate; all the others must arrive."""
+    there = {lite(fibre).path: fits_bytes(fibre, rows=100) for fibre in range(13, 31)}
+    publish(tmp_path / "archive", there)
+    wanted = [lite(fibre) for fibre in range(1, 31)]
+    with (
+        serving(tmp_path / "archive") as (_, root),
+        Transfer(release(root, connections=connections), tmp_path / "raw") as transfer,
+    ):
+        rows = transfer.fetch(wanted)
+    assert len(rows) == len({row.path for row in rows}) == 31, "one row per file, and the plate"
+    assert {row.path for row in rows if row.state == "verified"} == set(there)
+    assert {row.reason for row in rows if row.state == "failed"} == {"HTTP 404 Not Found"}
 
 
 def test_one_missing_spectrum_does_not_give_up_the_others(archive, tmp_path):

@@ -6,21 +6,21 @@ A file under its final name is always whole. Any moment may be the last: `.part`
 import os
 import shutil
 import sys
-import threading
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
 from tqdm import tqdm
 
+from resurvey.archive import routes
 from resurvey.archive.checksums import Checksums
 from resurvey.archive.manifest import FAILED, PRESENT, UNVERIFIED, VERIFIED, Row, Wanted
 from resurvey.archive.release import Release
 from resurvey.archive.retries import Retries
+from resurvey.archive.routes import Sightings
 from resurvey.archive.sources import Missing, Refused, Temporary, open_source
 from resurvey.archive.verify import inspect
 from resurvey.errors import ResurveyError
@@ -40,9 +40,7 @@ class Transfer:
         limit = max(1, int(release.etiquette["retries"]))
         self.retries = Retries(release.root, limit, limit * self.workers, first_pause_s, self.source.defer)
         self.checksums = Checksums(release, self.source, self.raw, lambda ask: self.retries.run(ask)[0])
-        self._guard = threading.Lock()
-        self._arrived: dict[tuple[int, int], int] = {}  # spec-lite files per plate, and those that do not exist
-        self._absent: dict[tuple[int, int], int] = {}
+        self.seen = Sightings()
 
     def __enter__(self) -> "Transfer":
         return self
@@ -57,10 +55,18 @@ class Transfer:
         """
         wanted = list(wanted)
         self._require_room(wanted)
-        rows = self._all(wanted, label)
-        others = self._other_route(wanted, rows)
-        if others:
-            rows += self._all(others, f"{label}, other route")
+        rows = self._all(wanted, label, self._unless_hopeless)
+        other = routes.others(wanted, self.seen.absent | self.seen.put_off, self.release)
+        if not other:
+            return rows
+        self._require_room(other)
+        other_rows = self._all(other, f"{label}, other route", self.one)
+        rows += other_rows
+        here = {(row.plate, row.mjd) for row in other_rows if row.route == "plate" and row.state != FAILED}
+        late = [file for file in wanted if file.path in self.seen.put_off and (file.plate, file.mjd) not in here]
+        if late:  # the plate is not there either: each of its spectra is asked for after all
+            rows = [row for row in rows if row.path not in {file.path for file in late}]
+            rows += self._all(late, f"{label}, put off", self.one)
         return rows
 
     def one(self, file: Wanted, bar: tqdm | None = None) -> Row:
@@ -73,7 +79,7 @@ class Transfer:
             if target.exists() and (expected or not self.source.cheap):
                 found, problem = inspect(target, expected, self.release, file.path)
                 if problem is None:
-                    self._count(file, self._arrived)
+                    self.seen.arrived(file)
                     state = PRESENT if expected else UNVERIFIED
                     return self._row(file, state, 0, began, found, "" if expected else f"there already; {unlisted}")
                 target.unlink()
@@ -83,10 +89,10 @@ class Transfer:
                 (found, listed), tries = self.retries.run(lambda: self._attempt(file.path, part, bar))
             except (Missing, Refused, Temporary) as error:
                 if isinstance(error, Missing):
-                    self._count(file, self._absent)
+                    self.seen.missing(file)
                 return self._row(file, FAILED, error.tries, began, None, str(error))
             os.replace(part, target)
-            self._count(file, self._arrived)
+            self.seen.arrived(file)
             reason = "; ".join(filter(None, [note, "" if listed else unlisted]))
             return self._row(file, VERIFIED if listed else UNVERIFIED, tries, began, found, reason)
 
@@ -116,13 +122,19 @@ class Transfer:
 
         return arrived
 
-    def _all(self, wanted: list[Wanted], label: str) -> list[Row]:
+    def _all(self, wanted: list[Wanted], label: str, fetch_one: Callable[[Wanted, tqdm], Row]) -> list[Row]:
+        def counted(file: Wanted) -> Row:
+            try:
+                return fetch_one(file, bar)
+            finally:
+                bar.update()
+
         quiet = not sys.stderr.isatty()
         with (
             tqdm(total=len(wanted), desc=label, unit="file", mininterval=30 if quiet else 0.2) as bar,
             ThreadPoolExecutor(self.workers) as pool,
         ):
-            futures = [pool.submit(self._one_unless_hopeless, file, bar) for file in wanted]
+            futures = [pool.submit(counted, file) for file in wanted]
             try:
                 rows = [future.result() for future in futures]
             except BaseException:  # also an interrupt: threads must not go on retrying
@@ -134,42 +146,11 @@ class Transfer:
             raise self.retries.nobody(silent[0])
         return rows
 
-    def _one_unless_hopeless(self, file: Wanted, bar: tqdm) -> Row:
-        """Spare the archive hundreds of 404s: a plate of which spec-lite files are absent and none arrived has none."""
-        group = (file.plate, file.mjd)
-        try:
-            if file.route == "lite" and not file.fallback and self._absent.get(group) and not self._arrived.get(group):
-                reason = "not asked for: another file of its plate does not exist as spec-lite, and none does so far"
-                return self._row(file, FAILED, 0, time.monotonic(), None, reason)
-            return self.one(file, bar)
-        finally:
-            bar.update()
-
-    def _other_route(self, wanted: list[Wanted], rows: list[Row]) -> list[Wanted]:
-        """The plate for spectra that do not exist as spec-lite, and the reverse."""
-        absent = {
-            file.path for file, row in zip(wanted, rows, strict=True) if row.state == FAILED and self._is_absent(row)
-        }
-        others: dict[tuple, Wanted] = {}
-        for file in wanted:
-            if file.path not in absent or file.route not in ("lite", "plate"):
-                continue
-            keys = (file.run2d, file.plate, file.mjd)
-            if file.route == "lite":
-                old = others.get((*keys, -1))
-                fibres = (*(old.fibres if old else ()), *file.fibres)
-                path = self.release.path("plate", *keys)
-                others[(*keys, -1)] = replace(file, path=path, fiberid=-1, route="plate", fibres=fibres, fallback=True)
-            else:
-                for fibre in file.fibres:
-                    path = self.release.path("lite", *keys, fibre)
-                    lite = replace(file, path=path, fiberid=fibre, route="lite", fibres=(fibre,), fallback=True)
-                    others[(*keys, fibre)] = lite
-        return list(others.values())
-
-    @staticmethod
-    def _is_absent(row: Row) -> bool:
-        return (row.reason or "").startswith(("HTTP 404", "HTTP 410", "no such file", "not asked for"))
+    def _unless_hopeless(self, file: Wanted, bar: tqdm) -> Row:
+        if self.seen.put_off_rest(file):
+            reason = "not asked for: spec-lite files of its plate do not exist, the plate's own file is tried instead"
+            return self._row(file, FAILED, 0, time.monotonic(), None, reason)
+        return self.one(file, bar)
 
     def _row(self, file: Wanted, state: str, tries: int, began: float, found: str | None, reason: str) -> Row:
         return Row(
@@ -188,11 +169,6 @@ class Transfer:
             seconds=time.monotonic() - began,
             reason=reason or None,
         )
-
-    def _count(self, file: Wanted, book: dict[tuple[int, int], int]) -> None:
-        if file.route == "lite":
-            with self._guard:
-                book[(file.plate, file.mjd)] = book.get((file.plate, file.mjd), 0) + 1
 
     def _lock(self, path: str) -> Path:
         folder = self.raw / ".locks"
