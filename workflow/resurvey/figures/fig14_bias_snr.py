@@ -64,11 +64,11 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     return fig
 
 
-def bias_axis(axis, bias: pd.Series, limit: float) -> None:
-    """Logarithmic Bias axis with room for a legend below, and the Good_Frac threshold."""
+def bias_axis(axis, bias: pd.Series, limit: float, line: float = 0.0) -> None:
+    """Logarithmic Bias axis with room for a legend below and for another `line` above, and the Good_Frac threshold."""
     axis.set_yscale("log")
     finite = bias.to_numpy()[np.isfinite(bias)]
-    axis.set_ylim(FLOOR * 0.03, 2 * max(float(finite.max(initial=limit)), limit))
+    axis.set_ylim(FLOOR * 0.03, max(2 * float(finite.max(initial=limit)), 5 * line))
     axis.axhline(limit, color="0.15", lw=0.8, ls="--", zorder=3)
     axis.annotate(f"thr = {limit:g}", (1, limit), xycoords=("axes fraction", "data"), xytext=(-2, 2), textcoords="offset points",
                   ha="right", fontsize=6.5)  # fmt: skip

@@ -31,8 +31,8 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     fig, axes = style.panels(len(labels), 2.0)
     lines = {label: median_line(data[data["label"] == label]) for label in labels}
     positive = data[(data["sn_median"] > 0) & (data["z_std"] > 0)]
-    xlim = np.quantile(positive["sn_median"], [0.001, 1.0]) * [0.8, 1.2]
-    ylim = np.quantile(positive["z_std"], [0.0005, 1.0]) * [0.6, 1.6]
+    xlim = max(positive["sn_median"].min(), 0.1) * 0.8, positive["sn_median"].max() * 1.2
+    ylim = max(positive["z_std"].min(), 1e-6) * 0.7, positive["z_std"].max() * 1.6
     for index, (axis, label) in enumerate(zip(axes, labels, strict=True)):
         rows = positive[positive["label"] == label]
         axis.scatter(

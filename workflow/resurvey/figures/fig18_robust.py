@@ -39,7 +39,7 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
             good = f", GF = {np.mean(here['bias'] < limit):.2f}" if len(here) else ""
             axis.scatter(here["z_true"], np.maximum(here["bias"], FLOOR), color=tint, **style.marker(len(rows)),
                          label=f"{word}: {len(here) / len(rows):.2f}{good}")  # fmt: skip
-        bias_axis(axis, rows["bias"], limit)
+        bias_axis(axis, rows["bias"], limit, mae)
         axis.axhline(mae, color="0.15", lw=0.9, ls=":", zorder=3)
         axis.annotate(
             f"MAE = {mae:.3g}",

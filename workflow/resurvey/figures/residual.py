@@ -101,6 +101,7 @@ def _panel(top, main, rows: pd.DataFrame, label: str, paper, predicted: str, err
     top.tick_params(labelbottom=False)
     top.locator_params(axis="y", nbins=4)
     well = bins[bins["n"] >= max(5, FILLED * len(rows))]
+    well = well if len(well) else bins
     reach = 1.25 * max([1e-4, *(np.abs(well["residual"]) + well["bar"])])
     top.set_ylim(-reach, reach)
     beyond = bins[np.abs(bins["residual"]) > reach]

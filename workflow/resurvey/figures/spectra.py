@@ -37,9 +37,9 @@ def data(inputs: Inputs, stars: bool) -> pd.DataFrame:
 def draw(data: pd.DataFrame, meta: dict, lines: dict[str, float]) -> Figure:
     """One strip per class: flux over its median against vacuum wavelength, lines marked at the spectrum's redshift."""
     labels = list(dict.fromkeys(data["label"]))
-    fig = style.figure(style.TWO_COLUMNS, 0.3 + 1.05 * len(labels))
+    fig = style.figure(style.TWO_COLUMNS, 0.3 + 1.15 * len(labels))
     axes = fig.subplots(len(labels), 1, sharex=True, squeeze=False).ravel()
-    fig.get_layout_engine().set(hspace=0.0, h_pad=0.01)
+    fig.get_layout_engine().set(hspace=0.0, h_pad=0.015)
     for axis, label in zip(axes, labels, strict=True):
         rows = data[data["label"] == label]
         flux = rows["flux"].to_numpy(float)
@@ -51,8 +51,7 @@ def draw(data: pd.DataFrame, meta: dict, lines: dict[str, float]) -> Figure:
         z = float(rows["z"].iloc[0]) if np.isfinite(rows["z"].iloc[0]) else 0.0
         _mark(axis, lines, z, rows["wavelength"].min(), rows["wavelength"].max())
         redshift = f", z = {z:.3f}" if z else ""
-        axis.text(0.995, 0.93, f"{label}{redshift}, S/N = {rows['sn_median'].iloc[0]:.1f}", transform=axis.transAxes, ha="right", va="top",
-                  fontsize=7.5, bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1})  # fmt: skip
+        axis.set_title(f"{label}{redshift}, S/N = {rows['sn_median'].iloc[0]:.1f}", loc="right", fontsize=7.5, pad=2)
         axis.locator_params(axis="y", nbins=4)
         axis.set_xlim(rows["wavelength"].min(), rows["wavelength"].max())
     axes[-1].set_xlabel(r"observed wavelength in vacuum [$\mathrm{\AA}$]")
@@ -69,7 +68,7 @@ def _mark(axis, lines: dict[str, float], z: float, first: float, last: float) ->
         if not first + 20 < place < last - 20:
             continue
         axis.axvline(place, color="0.6", lw=0.4, ls=":", zorder=0)
-        if place - previous > 150 and place < last - 1250:
+        if place - previous > 190 and place < last - 220:
             axis.annotate(name, (place, 1), xycoords=("data", "axes fraction"), xytext=(1.5, -2), textcoords="offset points",
                           va="top", fontsize=6, color="0.35")  # fmt: skip
             previous = place

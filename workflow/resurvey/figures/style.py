@@ -89,7 +89,7 @@ def panels(n: int, height: float, sharey: bool = False) -> tuple[Figure, list]:
 def marker(n: int) -> dict:
     """Size and opacity of points for n of them; rasterised so that a PDF stays small."""
     return {
-        "s": float(np.clip(4000 / max(n, 1), 1.5, 9)),
+        "s": float(np.clip(4000 / max(n, 1), 1.5, 6)),
         "alpha": float(np.clip(1200 / max(n, 1), 0.3, 0.85)),
         "linewidths": 0,
         "rasterized": True,

@@ -52,7 +52,8 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
 
     def loss(row: dict) -> str:
         paper = f"  ({1e3 * float(row['paper_loss']):.3g})" if row["paper_loss"] else ""
-        return f"{1e3 * row['val_loss']:.3g}{paper}"
+        value = 1e3 * row["val_loss"]
+        return (f"{value:,.0f}" if value >= 1000 else f"{value:.3g}") + paper
 
     records = data.astype(object).where(data.notna(), None).to_dict("records")
     shown = pd.DataFrame(
