@@ -70,7 +70,7 @@ def bias_axis(axis, bias: pd.Series, limit: float, line: float = 0.0) -> None:
     finite = bias.to_numpy()[np.isfinite(bias)]
     axis.set_ylim(FLOOR * 0.03, max(2 * float(finite.max(initial=limit)), 5 * line))
     axis.axhline(limit, color="0.15", lw=0.8, ls="--", zorder=3)
-    axis.annotate(f"thr = {limit:g}", (1, limit), xycoords=("axes fraction", "data"), xytext=(-2, 2), textcoords="offset points",
+    axis.annotate(f"thr = {limit:g}", (1, limit), xycoords=("axes fraction", "data"), xytext=(-2, -8 if line else 2), textcoords="offset points",
                   ha="right", fontsize=6.5)  # fmt: skip
 
 
