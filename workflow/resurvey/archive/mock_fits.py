@@ -63,15 +63,20 @@ def image(data: np.ndarray, cards: Iterable[tuple] = (), first: bool = False) ->
 
 
 def table(
-    rows: np.ndarray, columns: list[tuple[str, str]], cards: Iterable[tuple] = (), special: Iterable[tuple] = ()
+    rows: np.ndarray,
+    columns: list[tuple[str, str]],
+    cards: Iterable[tuple] = (),
+    special: Iterable[tuple] = (),
+    blanks: bool = True,
 ) -> bytes:
     """A binary table HDU from a structured array of either byte order and its (name, format) columns.
 
-    Strings are padded with blanks, as the survey's are. `special`: further cards of columns (TDIM, TZERO).
+    Strings are padded with blanks as in run 26 and specObj, or with zeros as in BOSS files. `special`: further cards of
+    columns (TDIM, TZERO).
     """
     rows = rows.astype(mock_columns.row_type(columns))  # joining structured arrays makes their byte order native
     for name in rows.dtype.names:
-        if rows.dtype[name].kind == "S":
+        if blanks and rows.dtype[name].kind == "S":
             rows[name] = np.char.ljust(rows[name], rows.dtype[name].itemsize)
     layout = [
         ("XTENSION", "BINTABLE", "binary table extension"),

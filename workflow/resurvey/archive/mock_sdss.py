@@ -209,8 +209,10 @@ def _catalogues(
     cards = mock_spectra.MARK
     digests = []
 
-    def write(path: str, rows: np.ndarray, columns, special=()):
-        digest = mock_fits.write(root / path, [mock_fits.primary(cards), mock_fits.table(rows, columns, (), special)])
+    def write(path: str, rows: np.ndarray, columns, special=(), blanks=True):
+        digest = mock_fits.write(
+            root / path, [mock_fits.primary(cards), mock_fits.table(rows, columns, (), special, blanks)]
+        )
         folder, _, name = path.rpartition("/")
         digests.append((folder, name, digest))
 
@@ -218,7 +220,7 @@ def _catalogues(
     spall = [part.spall for part in written if part.spall is not None]
     if spall:
         path = f"eboss/spectro/redux/{boss}/spAll-{boss}.fits"
-        write(path, np.concatenate(spall), mock_columns.spall(), mock_spectra.spall_cards())
+        write(path, np.concatenate(spall), mock_columns.spall(), mock_spectra.spall_cards(), blanks=False)
     write(release.settings["plates"], _plate_rows(visits), mock_columns.plates())
     return digests
 

@@ -24,7 +24,12 @@ def spall_cards() -> list[tuple]:
     names = [name for name, _ in mock_columns.spall()]
     number = names.index("SPECOBJID") + 1
     cards = [(f"TSCAL{number}", 1), (f"TZERO{number}", 1 << 63)]
-    shapes = {"PROFMEAN_NMGY": "(15,5)", "PROFERR_NMGY": "(15,5)", "APERFLUX": "(8,5)", "APERFLUX_IVAR": "(8,5)"}
+    shapes = {
+        "PROFMEAN_NMGY": "( 15, 5)",
+        "PROFERR_NMGY": "( 15, 5)",
+        "APERFLUX": "( 8, 5)",
+        "APERFLUX_IVAR": "( 8, 5)",
+    }
     return cards + [(f"TDIM{names.index(name) + 1}", shape) for name, shape in shapes.items()]
 
 
@@ -97,9 +102,13 @@ def write_lite(root: Path, release: Release, visit: Visit, table, measured, spec
                 columns,
                 [("EXTNAME", name_2), ("COMMENT", f"Metadata from {name_2.lower()} row")],
                 special,
+                blanks=not boss,
             ),
             mock_fits.table(
-                lines, mock_columns.line_fits(), [("EXTNAME", "SPZLINE"), ("COMMENT", "Line fits from spZline")]
+                lines,
+                mock_columns.line_fits(),
+                [("EXTNAME", "SPZLINE"), ("COMMENT", "Line fits from spZline")],
+                blanks=not boss,
             ),
         ]
         folder, _, name = path.rpartition("/")
@@ -110,6 +119,7 @@ def write_lite(root: Path, release: Release, visit: Visit, table, measured, spec
 def write_plate(root: Path, release: Release, visit: Visit, table, measured, spectra: Observation):
     """spPlate and spZbest of a visit; [(folder, name, SHA-1)]."""
     cards = [*plate_cards(visit), *MARK]
+    boss = visit.instrument == "BOSS"
     names = (
         ("FLUX", "IVAR", "ANDMASK", "ORMASK", "WAVEDISP", "PLUGMAP", "SKY")
         if visit.instrument == "BOSS"
@@ -124,13 +134,13 @@ def write_plate(root: Path, release: Release, visit: Visit, table, measured, spe
             (spectra.ivar, spectra.and_mask, spectra.or_mask, spectra.wdisp), named[1:5], strict=True
         ):
             yield mock_fits.image(data, extra)
-        yield mock_fits.table(plugmap, mock_columns.plugmap(), named[5])
+        yield mock_fits.table(plugmap, mock_columns.plugmap(), named[5], blanks=not boss)
         yield mock_fits.image(spectra.sky, named[6])
 
     def best():
         rows = mock_tables.rows(visit, table, measured, spectra, mock_columns.zbest())
         yield mock_fits.primary(cards)
-        yield mock_fits.table(rows, mock_columns.zbest())
+        yield mock_fits.table(rows, mock_columns.zbest(), blanks=not boss)
         yield mock_fits.image(spectra.model)
 
     digests = []

@@ -72,15 +72,12 @@ def survey_redshifts(table: dict, rng: np.random.Generator) -> dict[str, np.ndar
 
 def spec_id(visit: Visit, fibre: np.ndarray) -> np.ndarray:
     """SDSS's 64-bit identifier: plate, fibre, MJD - 50000, run2d packed (SDSS DR16 "SpecObjID")."""
-    reduction = (
-        int(visit.run2d) if visit.run2d.isdigit() else int("{:d}{:02d}{:02d}".format(*_version(visit.run2d))) - 40000
+    major, minor, patch = (
+        (int(part) for part in visit.run2d.lstrip("v").split("_")) if "_" in visit.run2d else (5, 0, 0)
     )
+    reduction = (major - 5) * 10000 + minor * 100 + patch if "_" in visit.run2d else int(visit.run2d)
     parts = np.array([visit.plate << 50], np.uint64) + (fibre.astype(np.uint64) << np.uint64(38))
     return parts + np.uint64((visit.mjd - 50000) << 24) + np.uint64(reduction << 10)
-
-
-def _version(run2d: str) -> list[int]:
-    return [int(part) for part in run2d.lstrip("v").split("_")]
 
 
 def rows(visit: Visit, table: dict, measured: dict, spectra: Observation, columns: list[tuple[str, str]]) -> np.ndarray:
