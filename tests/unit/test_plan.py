@@ -69,7 +69,7 @@ def test_each_plate_takes_its_own_route():
     assert rows[0]["path"].endswith("26/0266/spPlate-0266-51602.fits")
     assert [row["shard"] for row in rows[:5]] == ["0000", "0001", "0001", "0001", "0002"]
     assert len({row["path"] for row in rows}) == 304
-    cost = plan.cost(table)
+    cost = plan.cost(table, 603)
     assert (cost.spectra, cost.plates, cost.files) == (603, 3, {"lite": 303, "plate": 1})
     assert sum(cost.bytes.values()) == 303 * 200_000 + 57_000_000 and cost.requests == 304 + 3
 
@@ -95,7 +95,7 @@ def real(name: str):
 
 def test_the_paper_s_sample_costs_what_was_worked_out_by_hand():
     cost = plan.estimate(read_yaml(WORKFLOW / "datasets" / "sdss_dr16.yaml"), real("sdss_dr16"))
-    assert cost.spectra == 260_000 and cost.files["plate"] == 0
+    assert cost.spectra == 260_000 and set(cost.files) == {"lite"}
     assert sum(cost.bytes.values()) == pytest.approx(52e9, rel=0.01)
     fast, slow = cost.hours(real("sdss_dr16").etiquette)
     assert 3 < fast < 5 and 17 < slow < 19
@@ -104,7 +104,7 @@ def test_the_paper_s_sample_costs_what_was_worked_out_by_hand():
 def test_the_whole_release_comes_as_plates_and_says_whom_to_ask(tmp_path):
     release16 = real("sdss_dr16")
     cost = plan.estimate(read_yaml(WORKFLOW / "datasets" / "sdss_dr16_all.yaml"), release16)
-    assert cost.files == {"lite": 0, "plate": 2880 + 3946} and cost.spectra == 5_789_200
+    assert cost.files == {"plate": 2880 + 3946} and cost.spectra == 5_789_200
     assert 0.5e12 < sum(cost.bytes.values()) < 1.2e12
     text = plan.describe(cost, release16, tmp_path / "not" / "there", "sdss_dr16_all", estimated=True)
     assert "6,826 files" in text and "catalogue is not here yet" in text
@@ -158,6 +158,23 @@ def test_plan_and_fetch_commands(tmp_path, capsys):
     assert states[2] == [("lite", "failed", False)] * 2 + [("plate", "verified", True)]
     assert states[3] == []
     assert "not had" not in capsys.readouterr().err, "all spectra are there, by whichever route"
+
+
+def test_released_arrays_are_planned_and_fetched_by_shard(tmp_path, capsys):
+    release = {**RELEASE, "arrays": {"train": "train.fits", "test": "test.fits"}, "catalogue_bytes": 2000}
+    publish(tmp_path / "mirror", {"train.fits": fits_bytes(1), "test.fits": fits_bytes(2)}, listed=False)
+    table = pa.table({"shard": ["0000", "0000", "0001"], "file": ["train.fits", "train.fits", "test.fits"]})
+    settings = json.dumps({"release": release, "root": (tmp_path / "mirror").as_uri(), "origin": "real"})
+    files.write_table(table, tmp_path / "targets.parquet", {"origin": "real", "dataset": "released"})
+    common = ["--settings", settings, "--raw", str(tmp_path / "raw")]
+    planned, out = str(tmp_path / "plan.parquet"), str(tmp_path / "out.parquet")
+    assert cli.main(["plan", "--targets", str(tmp_path / "targets.parquet"), *common, "--out", planned]) == 0
+    assert "released arrays" in capsys.readouterr().out
+    assert cli.main(["fetch", "--plan", planned, "--shard", "0001", *common, "--out", out]) == 0
+    rows = files.read_table(out).to_pylist()
+    assert [(row["path"], row["state"], row["route"]) for row in rows] == [("test.fits", "unverified", "array")]
+    cost = plan.estimate({}, Release.from_settings({"release": release}))
+    assert cost.files == {"array": 2} and "arrays" in plan.describe(cost, real("gasnet2_published"), tmp_path, "x")
 
 
 def test_half_the_arguments_are_a_mistake(capsys):

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from archive_server import RELEASE, fits_bytes, lite, plate_file, publish, release, serving
 from resurvey.archive import sources
-from resurvey.archive.manifest import USABLE, counts, lacking
+from resurvey.archive.manifest import USABLE, Wanted, counts, lacking
 from resurvey.archive.release import Release
 from resurvey.archive.transfer import Transfer
 from resurvey.errors import ResurveyError
@@ -188,6 +188,22 @@ def test_without_a_digest_damage_is_still_found(tmp_path):
         rows = run(root, tmp_path / "raw", [lite(1), lite(2)], retries=2)
     assert "DATASUM" in rows[lite(1).path, False].reason
     assert "inside an HDU" in rows[lite(2).path, False].reason
+
+
+def test_git_lfs_pointers_are_digests_too(tmp_path):
+    content = fits_bytes(1)
+    folder = tmp_path / "archive"
+    for place, body in (("resolve", content), ("raw", f"oid sha256:{hashlib.sha256(content).hexdigest()}\n".encode())):
+        (folder / "set" / place / "main").mkdir(parents=True)
+        (folder / "set" / place / "main" / "test.fits").write_bytes(body)
+    rule = {"algorithm": "sha256", "name": "lfs_pointer", "replace": ["/resolve/", "/raw/"]}
+    with serving(folder) as (server, root):
+        settings = {"release": {**RELEASE, "prefix": "main", "checksum": rule}, "root": f"{root}/set/resolve"}
+        with Transfer(Release.from_settings(settings), tmp_path / "raw", first_pause_s=0.01) as transfer:
+            server.script["set/resolve/main/test.fits"] = [{"content": fits_bytes(2)}]
+            (row,) = transfer.fetch([Wanted("test.fits")])
+    assert (row.state, row.tries, row.algorithm) == ("verified", 2, "sha256")
+    assert (tmp_path / "raw" / "test.fits").read_bytes() == content
 
 
 def test_a_file_not_in_the_list_is_unverified(tmp_path):

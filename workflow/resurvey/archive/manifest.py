@@ -17,7 +17,7 @@ SCHEMA = pa.schema(
         ("plate", pa.int32()),
         ("mjd", pa.int32()),
         ("fiberid", pa.int32()),  # -1: a whole plate
-        ("route", pa.string()),  # lite, plate
+        ("route", pa.string()),  # lite, plate, array
         ("fallback", pa.bool_()),  # true: not planned, fetched because the other route's file does not exist
         ("bytes", pa.int64()),
         ("digest", pa.string()),

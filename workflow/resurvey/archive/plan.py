@@ -1,6 +1,7 @@
 """Which files to fetch for a selection, by the route that costs less, and what it will cost."""
 
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,13 +19,15 @@ SLOW_PER_S = 4.0  # requests a second at which archives have been seen to answer
 BYTES_PER_S = 1.0e7  # of one client
 HELP_DESK_BYTES = 1.0e12  # above it, SDSS asks to be written to, and offers Globus
 
+ROUTES = {"lite": "spec-lite", "plate": "spPlate", "array": "arrays"}
+
 SCHEMA = pa.schema(
     [
         ("shard", pa.string()),
         ("plate", pa.int32()),
         ("mjd", pa.int32()),
         ("fiberid", pa.int32()),  # -1: a whole plate
-        ("route", pa.string()),  # lite, plate
+        ("route", pa.string()),  # lite, plate, or array: a file that authors released
         ("path", pa.string()),  # below the release's root, and below the folder of raw files
         ("expected_bytes", pa.int64()),
         ("run2d", pa.string()),
@@ -39,6 +42,8 @@ def make(targets: pa.Table, release: Release) -> pa.Table:
     Of each (plate, mjd) either spec-lite files or the one spPlate are fetched, whichever are fewer bytes at the mean
     sizes in the release's file. spZbest is not needed: labels come from the master catalogue.
     """
+    if "file" in targets.column_names:
+        return _arrays(targets, release)
     plate, mjd, fibre = (targets[name].to_numpy() for name in ("plate", "mjd", "fiberid"))
     shard, run2d = (np.asarray(targets[name].to_pylist(), dtype=object) for name in ("shard", "run2d"))
     order = np.lexsort((fibre, mjd, plate))
@@ -67,6 +72,18 @@ def make(targets: pa.Table, release: Release) -> pa.Table:
     return pa.table(rows, schema=SCHEMA)
 
 
+def _arrays(targets: pa.Table, release: Release) -> pa.Table:
+    """The plan of a dataset whose authors released arrays: each shard needs the files in which its rows stand."""
+    pairs = targets.select(["shard", "file"]).group_by(["shard", "file"]).aggregate([]).to_pylist()
+    size = int(release.settings["catalogue_bytes"]) // len(release.settings["arrays"])
+    rows = [
+        {"plate": -1, "mjd": -1, "fiberid": -1, "route": "array", "expected_bytes": size, "run2d": "", "fibres": []}
+        | {"shard": pair["shard"], "path": pair["file"]}
+        for pair in sorted(pairs, key=lambda pair: (pair["shard"], pair["file"]))
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
 def cheaper(spectra: int, release: Release, run2d: str) -> str:
     """`lite` or `plate`: the route of fewer bytes for so many spectra of one plate; at equality the one request."""
     lite = spectra * release.expected_bytes("lite", run2d)
@@ -81,7 +98,7 @@ def wanted(plan: pa.Table, shard: str) -> list[Wanted]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a plan costs. `spectra`: spectra wanted; `files` and `bytes` by route; `folders`: checksum files beside them."""
+    """What a plan costs. `files` and `bytes` by route; `folders`: each has a checksum file to be fetched too."""
 
     spectra: int
     plates: int
@@ -101,16 +118,16 @@ class Cost:
         return tuple(max(self.requests / r, transfer) / 3600 for r in (rate, min(rate, SLOW_PER_S)))
 
 
-def cost(plan: pa.Table) -> Cost:
-    """The cost of a plan."""
-    route = np.asarray(plan["route"].to_pylist(), dtype=object)
-    size = plan["expected_bytes"].to_numpy()
-    files = {name: int((route == name).sum()) for name in ("lite", "plate")}
-    sizes = {name: int(size[route == name].sum()) for name in ("lite", "plate")}
-    folders = {path.rpartition("/")[0] for path in plan["path"].to_pylist()}
-    spectra = int(pc.sum(pc.list_value_length(plan["fibres"])).as_py() or 0)
-    plates = len(set(zip(plan["plate"].to_pylist(), plan["mjd"].to_pylist(), strict=True)))
-    return Cost(spectra, plates, files, sizes, len(folders))
+def cost(plan: pa.Table, spectra: int) -> Cost:
+    """The cost of a plan for so many spectra. A file that several shards need is fetched once."""
+    files = {row["path"]: row for row in plan.select(["path", "route", "expected_bytes"]).to_pylist()}
+    counts = Counter(row["route"] for row in files.values())
+    sizes: Counter[str] = Counter()
+    for row in files.values():
+        sizes[row["route"]] += row["expected_bytes"]
+    folders = {path.rpartition("/")[0] for path in files}
+    plates = set(zip(plan["plate"].to_pylist(), plan["mjd"].to_pylist(), strict=True)) - {(-1, -1)}
+    return Cost(spectra, len(plates), dict(counts), dict(sizes), len(folders))
 
 
 def estimate(dataset: dict, release: Release) -> Cost:
@@ -118,6 +135,9 @@ def estimate(dataset: dict, release: Release) -> Cost:
 
     Raises ResurveyError if the release's file does not say how many spectra its reductions have.
     """
+    if "arrays" in release.settings:
+        arrays = release.settings["arrays"]
+        return Cost(0, 0, {"array": len(arrays)}, {"array": int(release.settings["catalogue_bytes"])}, len(arrays))
     if any("spectra" not in entry for entry in release.settings["reduction"]):
         raise ResurveyError(
             f"workflow/releases/{release.name}.yaml: reduction lacks spectra: nothing can be estimated before the catalogue is here"
@@ -126,7 +146,7 @@ def estimate(dataset: dict, release: Release) -> Cost:
     asked = total
     if dataset["classes"] and dataset["per_class"]:
         asked = min(total, len(dataset["classes"]) * dataset["per_class"])
-    files, sizes, folders = {"lite": 0, "plate": 0}, {"lite": 0, "plate": 0}, 0
+    files, sizes = Counter(), Counter()
     plates = 0
     for entry in release.settings["reduction"]:
         count = round(entry["spectra"] / entry["fibres"])
@@ -136,8 +156,7 @@ def estimate(dataset: dict, release: Release) -> Cost:
         files[route] += n
         sizes[route] += int(n * entry[f"{route}_bytes"])
         plates += count
-        folders += count
-    return Cost(int(asked), plates, files, sizes, folders)
+    return Cost(int(asked), plates, dict(files), dict(sizes), plates)
 
 
 def describe(cost: Cost, release: Release, raw: Path, title: str, estimated: bool = False) -> str:
@@ -146,12 +165,15 @@ def describe(cost: Cost, release: Release, raw: Path, title: str, estimated: boo
     fast, slow = cost.hours(release.etiquette)
     free = shutil.disk_usage(_existing(raw)).free
     about = "about " if estimated else ""
-    lines = [
-        f"{title}: {about}{cost.spectra:,} spectra of {cost.plates:,} plates from {release.url('')}",
-        f"  spec-lite   {cost.files['lite']:>9,} files  {_size(cost.bytes['lite'])}",
-        f"  spPlate     {cost.files['plate']:>9,} files  {_size(cost.bytes['plate'])}",
-        f"  in all      {sum(cost.files.values()):>9,} files  {_size(total)}, {cost.requests:,} requests with the checksum files",
-    ]
+    many = f"{cost.spectra:,} spectra of {cost.plates:,} plates" if cost.plates else "released arrays"
+    lines = [f"{title}: {about}{many} from {release.url('')}"]
+    for route, name in ROUTES.items():
+        if count := cost.files.get(route):
+            lines.append(f"  {name:<11} {count:>9,} files  {_size(cost.bytes[route])}")
+    total_files = sum(cost.files.values())
+    lines.append(
+        f"  {'in all':<11} {total_files:>9,} files  {_size(total)}, {cost.requests:,} requests with the checksum files"
+    )
     if urlsplit(release.root).scheme == "file":
         lines.append(
             "  from a folder: linked where the file system allows it, else copied; sizes are those of the real survey's files"

@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 
 from resurvey.errors import ResurveyError
 
-ROUTES = ("lite", "plate")
-
 
 def read_settings(text: str) -> dict:
     """Settings given on a command line: JSON text, or the path of a JSON file. Raises ResurveyError for anything else."""

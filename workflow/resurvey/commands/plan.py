@@ -34,7 +34,7 @@ def _dataset(args):
     meta = files.read_meta(args.targets)
     common_origin([(args.targets, meta), ("archive", {"origin": release.origin})])
     table = plan.make(targets, release)
-    cost = plan.cost(table)
+    cost = plan.cost(table, len(targets))
     print(plan.describe(cost, release, Path(args.raw), meta.get("dataset", args.targets)), flush=True)
     total = {"requests": cost.requests, "bytes": sum(cost.bytes.values()), "files": cost.files}
     kept = {key: meta.get(key) for key in ("origin", "release", "dataset")}
@@ -58,7 +58,8 @@ def _project():
         raw = Path("resources", archive["name"], release.name)
         targets = Path("results", project["run"], name, "targets.parquet")
         if targets.exists():
-            cost = plan.cost(plan.make(files.read_table(targets), release))
+            table = files.read_table(targets)
+            cost = plan.cost(plan.make(table, release), len(table))
         else:
             cost = plan.estimate(dataset, release)
         print(plan.describe(cost, release, raw, name, estimated=not targets.exists()))
