@@ -22,7 +22,7 @@ rule catalogue:
         shards=lambda wildcards: f"{RUN}/{wildcards.dataset}/shards",
         n_shards=lambda wildcards: n_shards(wildcards.dataset),
         models=lambda wildcards, input: Path(input.calibration).parents[1],
-        code=code_digest("catalogues"),
+        code=code_digest("catalogues", "inference/calibration"),
     shell:
         "resurvey catalogue --predictions {params.predictions} --shards {params.shards} --targets {input.targets}"
         " --count {params.n_shards} --calibration {input.calibration} --models {params.models} --model {wildcards.model}"
@@ -40,6 +40,6 @@ rule evaluate:
     conda:
         "../../envs/data.yaml"
     params:
-        code=code_digest("catalogues", "metrics/tables"),
+        code=code_digest("metrics", "catalogues", "inference/calibration"),
     shell:
         "resurvey evaluate --catalogue {input} --out {output} 2> {log}"

@@ -173,6 +173,12 @@ def figure_files():
     ]
 
 
+def conventions(paper, *more):
+    """What of the paper's file decides its figures; a changed threshold redraws them."""
+    keys = ("good_fraction", "snr_bins", "table4_mae", "table1", *more)
+    return as_json(**{key: SETTINGS["papers"][paper].get(key) for key in keys})
+
+
 def scorecard_files():
     return [f"{RUN}/{paper}/scorecard.csv" for paper in SETTINGS["papers"]]
 

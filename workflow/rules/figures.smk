@@ -1,6 +1,6 @@
 # Figures and scores: each figure is a rule of its own, drawn in seconds from a small tidy table, without torch.
 
-from resurvey.figures.registry import FIGURES
+from resurvey.figures.registry import FIGURES, rooms
 
 
 rule examples:
@@ -17,7 +17,7 @@ rule examples:
     params:
         shards=lambda wildcards: f"{RUN}/{dataset_of(wildcards.paper)}/shards",
         n_shards=lambda wildcards: n_shards(dataset_of(wildcards.paper)),
-        code=code_digest("figures/spectra"),
+        code=code_digest("figures/examples"),
     shell:
         "resurvey examples --shards {params.shards} --count {params.n_shards} --targets {input.targets} --out {output} 2> {log}"
 
@@ -52,7 +52,8 @@ for paper in SETTINGS["papers"]:
                 name=drawing,
                 paper=paper,
                 sources=sources,
-                code=code_digest(f"figures/{drawing}", "figures/style", "figures/inputs", "metrics"),
+                conventions=conventions(paper),
+                code=code_digest(*rooms(drawing)),
             shell:
                 "resurvey figure {params.name} --paper {params.paper} --predictions {params.sources} --out {output} 2> {log}"
 
@@ -77,7 +78,7 @@ rule baselines:
         ),
         shards=lambda wildcards: f"{RUN}/{dataset_of(wildcards.paper)}/shards",
         n_shards=lambda wildcards: n_shards(dataset_of(wildcards.paper)),
-        code=code_digest("metrics/classification", "shards/reading"),
+        code=code_digest("metrics", "shards/reading"),
     shell:
         "resurvey baselines --shards {params.shards} --count {params.n_shards} --settings {params.settings:q} --out {output} 2> {log}"
 
@@ -102,6 +103,7 @@ rule scorecard:
         "../../envs/data.yaml"
     params:
         models=lambda wildcards: [f"{RUN}/models/{model}" for model in models_of(wildcards.paper)],
+        conventions=lambda wildcards: conventions(wildcards.paper, "expected"),
         code=code_digest("metrics"),
     shell:
         "resurvey score --paper {wildcards.paper} {input.tables} --models {params.models} --baselines {input.baselines}"
