@@ -15,7 +15,7 @@ demo smoke: $(READY)
 	@$(IN_VENV) resurvey where --preset $@
 
 test: $(READY)
-	@$(IN_VENV) OMP_NUM_THREADS=1 pytest -n 2 tests
+	@$(IN_VENV) OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup tests
 
 lint: $(READY)
 	@$(IN_VENV) ruff check .

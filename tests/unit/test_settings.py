@@ -27,6 +27,13 @@ def test_presets_hold_only_keys_of_the_config(preset):
     assert set(overlay) <= set(config)
 
 
+@pytest.mark.parametrize("kind", ["releases", "datasets", "papers"])
+def test_every_data_file_keeps_its_schema(kind):
+    for name in settings.available(kind):
+        path = ROOT / "workflow" / kind / f"{name}.yaml"
+        settings.validate(settings.read_yaml(path), kind[:-1], str(path))
+
+
 def test_paper_preset_is_the_paper():
     resolved = load(preset="paper")
     dataset = resolved["datasets"]["sdss_dr16"]
@@ -56,6 +63,7 @@ def test_paper_preset_is_the_paper():
         ({"models": {"gasnet2_sdss": {"architecture": {"padding": "valid"}}}}, ["1251 pixels", "padding"]),
         ({"download": {"conections": 3}}, ["download.conections", "connections"]),
         ({"apply": {"gasnet2_sdss": ["sdss_dr16_all"]}}, ["grid", "sdss_dr16_all"]),
+        ({"download": {"connections": 0}}, ["download", "connections"]),
         ({"mock": {"per_clas": 3}}, ["mock.per_clas", "per_class"]),
     ],
 )

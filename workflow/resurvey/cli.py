@@ -1,7 +1,9 @@
 """The `resurvey` command: finds its subcommands in resurvey.commands; a ResurveyError is one line and exit code 2."""
 
 import argparse
+import contextlib
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -24,13 +26,22 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def complain(message: str) -> None:
+    """Print to stderr, and where that is a job's log also to the console that RESURVEY_CONSOLE names by its file descriptor."""
+    print(message, file=sys.stderr)
+    console = os.environ.get("RESURVEY_CONSOLE")
+    if console:
+        with contextlib.suppress(OSError):
+            os.write(int(console), f"{message}\n".encode())
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 2 a mistake that the user can mend)."""
     args = build_parser().parse_args(argv)
     try:
         return args.run(args) or 0
     except ResurveyError as error:
-        print(f"resurvey: {error}", file=sys.stderr)
+        complain(f"resurvey {args.command}: {error}")
         return 2
     except BrokenPipeError:
         return 0

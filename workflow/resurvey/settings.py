@@ -198,12 +198,15 @@ def _archive(value: str, run: str) -> dict:
 
 def _release(name: str, download: dict, where: str) -> dict:
     release = _named("releases", name, "a dataset's release")
+    validate(release, "release", f"workflow/releases/{name}.yaml")
     unknown = sorted(set(download) - set(release["etiquette"]))
     if unknown:
         raise ResurveyError(
             f"{where}: unknown key download.{unknown[0]}; {nearest(unknown[0], list(release['etiquette']))}"
         )
-    return {**release, "name": name, "etiquette": overlay(release["etiquette"], download)}
+    release = {**release, "name": name, "etiquette": overlay(release["etiquette"], download)}
+    validate({key: value for key, value in release.items() if key != "name"}, "release", f"{where}: download")
+    return release
 
 
 def _dataset(name: str, over: dict, where: str) -> dict:
@@ -222,6 +225,7 @@ def _dataset(name: str, over: dict, where: str) -> dict:
 def _models(papers: dict, overrides: dict, where: str) -> dict:
     models = {}
     for paper, data in papers.items():
+        validate(data, "paper", f"workflow/papers/{paper}.yaml")
         for name, entry in data["models"].items():
             base = overlay(data.get("defaults", {}), entry)
             validate(base, "model", f"workflow/papers/{paper}.yaml: models.{name}")

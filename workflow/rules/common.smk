@@ -21,7 +21,8 @@ RESOURCES = f"resources/{ARCHIVE['name']}"
 # A job finds the package beside its rules, with this interpreter or, under --sdm conda, with its environment's own.
 PYTHON = "python" if "conda" in map(str, workflow.deployment_settings.deployment_method) else sys.executable
 shell.prefix(  # braces are doubled twice: for this f-string and for Snakemake's own formatting
-    f"set -euo pipefail; export PYTHONPATH='{Path(workflow.basedir) / 'workflow'}'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+    "set -euo pipefail; exec 3>&2; export RESURVEY_CONSOLE=3; "  # a job's stderr is its log; a user's mistake is told here too
+    f"export PYTHONPATH='{Path(workflow.basedir) / 'workflow'}'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
     f"resurvey() {{{{ '{PYTHON}' -m resurvey \"$@\"; }}}}; "
 )
 
@@ -73,8 +74,9 @@ def network_folders(model):
     return [f"{RUN}/models/{home}/{network}" for network, home in network_homes(model).items()]
 
 
-def weight_files(model):
-    return [f"{folder}/{name}" for folder in network_folders(model) for name in ("model.safetensors", "model.json")]
+def network_files(model):
+    """model.json of each network; it holds the digest of the weights beside it, which come from the same job."""
+    return [f"{folder}/model.json" for folder in network_folders(model)]
 
 
 def classes(model):

@@ -87,9 +87,7 @@ rule scorecard:
     input:
         tables=lambda wildcards: [table_file(model) for model in models_of(wildcards.paper)],
         baselines=f"{RUN}/{{paper}}/tables/baselines.json",
-        networks=lambda wildcards: [
-            f"{folder}/model.json" for model in models_of(wildcards.paper) for folder in network_folders(model)
-        ],
+        networks=lambda wildcards: [path for model in models_of(wildcards.paper) for path in network_files(model)],
     output:
         report(
             f"{RUN}/{{paper}}/scorecard.csv",

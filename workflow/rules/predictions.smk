@@ -4,7 +4,7 @@
 rule infer:
     input:
         shard=f"{RUN}/{{dataset}}/shards/{{shard}}.parquet",
-        weights=lambda wildcards: weight_files(wildcards.model),
+        networks=lambda wildcards: network_files(wildcards.model),
     output:
         f"{RUN}/{{dataset}}/predictions/{{model}}/{{shard}}.parquet",
     log:

@@ -13,7 +13,9 @@ rule report:
     conda:
         "../../envs/data.yaml"
     params:
+        snakefile=workflow.main_snakefile,
+        configfiles=list(map(str, workflow.configfiles)),
         config=" ".join(f"{key}={json.dumps(value)!r}" for key, value in config.items() if value is not None),
     shell:
         # Snakemake draws its report of the jobs that are done; the lock is held by the run that this job belongs to.
-        "snakemake figures scorecards --report {output} --nolock --config {params.config} > {log} 2>&1"
+        "snakemake figures scorecards --snakefile {params.snakefile} --configfile {params.configfiles} --report {output} --nolock --config {params.config} > {log} 2>&1"
