@@ -260,11 +260,22 @@ def test_members_trained_apart_are_one_ensemble(run, tmp_path, flux):
 
 
 def test_compare_counts_what_matters():
-    reference = {"prob_A": np.ma.array([0.9, 0.2]), "prob_B": np.ma.array([0.1, 0.8]), "z_B": np.ma.array([3.0, 1.0])}
-    mine = {"prob_A": np.ma.array([0.4, 0.2]), "prob_B": np.ma.array([0.6, 0.8]), "z_B": np.ma.array([0.0, 1.2])}
-    found = compare(mine, reference)
+    reference = {"prob_A": [0.9, 0.2], "prob_B": [0.1, 0.8], "z_B": [3.0, 1.0], "z_std_B": [0.1, 0.4]}
+    mine = {"prob_A": [0.4, 0.2], "prob_B": [0.6, 0.8], "z_B": [0.0, 1.2], "z_std_B": [0.1, 0.4]}
+    found = compare(*({name: np.ma.array(values) for name, values in table.items()} for table in (mine, reference)))
     assert found["class_changed"] == 0.5 and found["prob_max"] == pytest.approx(0.5)
     assert found["dz_max"] == pytest.approx(0.1)  # of the second spectrum alone: the first is no B
+    assert found["dz_over_std_median"] == pytest.approx(0.5)
+
+
+def test_an_engine_that_rounds_too_much_gives_way(model, flux, monkeypatch):
+    pytest.importorskip("openvino")
+    predictor = Predictor(model, "torch", 0.0, 1)
+    predictor.engine = OpenVinoEngine(predictor.networks, 1, "bf16")
+    assert predictor.settle(flux) and predictor.engine.precision == "bf16"
+    monkeypatch.setattr("resurvey.inference.predict.BOUNDS", {"prob_max": 0.0})
+    found = predictor.settle(flux)
+    assert predictor.engine.precision == "f32" and found["prob_max"] < 1e-4
 
 
 def test_arguments(tmp_path):

@@ -17,7 +17,7 @@ from torch import Tensor
 from resurvey.errors import ResurveyError
 from resurvey.networks.build import Network
 
-NAMES = ("torch", "openvino", "cuda", "auto")
+NAMES = ("torch", "openvino", "openvino_f32", "cuda", "auto")
 BATCH = 64  # spectra per call: more no longer fit a core's cache
 GRAPH_BOUND = {"f32": 1e-3, "bf16": 0.1}  # of the largest output: beyond it the graph is wrong, not rounded  # fmt: skip
 
@@ -51,10 +51,10 @@ class CudaEngine:
 
     name = "cuda"
 
-    def __init__(self, networks: dict[str, Network]) -> None:
+    def __init__(self, networks: dict[str, Network], precision: str | None = None) -> None:
         if not torch.cuda.is_available():
             raise ResurveyError("engine: cuda: torch finds no CUDA device; set engine: auto")
-        self.bf16 = torch.cuda.is_bf16_supported()
+        self.bf16 = precision != "f32" and torch.cuda.is_bf16_supported()
         self.precision = "bf16" if self.bf16 else "f32"
         self.networks = {name: copy.deepcopy(network).eval().cuda() for name, network in networks.items()}
 
@@ -63,6 +63,10 @@ class CudaEngine:
         """See Engine."""
         with torch.autocast("cuda", torch.bfloat16, enabled=self.bf16):
             return self.networks[network].core(inputs.cuda(non_blocking=True)).float().cpu()
+
+    def in_float32(self, networks: dict[str, Network]) -> "CudaEngine":
+        """The same without bf16."""
+        return CudaEngine(networks, "f32")
 
 
 class OpenVinoEngine:
@@ -75,6 +79,7 @@ class OpenVinoEngine:
         import openvino
 
         self.core = openvino.Core()
+        self.threads = threads
         has_bf16 = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = precision or ("bf16" if has_bf16 else "f32")
         options = {
@@ -105,9 +110,15 @@ class OpenVinoEngine:
         """See Engine."""
         return torch.from_numpy(self.compiled[network](inputs.numpy())[0].copy())
 
+    def in_float32(self, networks: dict[str, Network]) -> "OpenVinoEngine":
+        """The same without bf16."""
+        return OpenVinoEngine(networks, self.threads, "f32")
+
 
 def make_engine(name: str, networks: dict[str, Network], threads: int) -> Engine:
     """The engine of that name; `auto`: CUDA if there is a device, else OpenVINO if it is installed, else torch.
+
+    `openvino` and `cuda` compute in bf16 where the hardware has it, `openvino_f32` does not.
 
     Raises ResurveyError for a name that does not exist or an engine that this machine lacks.
     """
@@ -116,10 +127,10 @@ def make_engine(name: str, networks: dict[str, Network], threads: int) -> Engine
     has_openvino = importlib.util.find_spec("openvino") is not None
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "openvino" if has_openvino else "torch"
-    if name == "openvino":
+    if name.startswith("openvino"):
         if not has_openvino:
             raise ResurveyError("engine: openvino is not installed (pip install openvino); set engine: torch")
-        return OpenVinoEngine(networks, threads)
+        return OpenVinoEngine(networks, threads, "f32" if name == "openvino_f32" else None)
     return CudaEngine(networks) if name == "cuda" else TorchEngine(networks)
 
 

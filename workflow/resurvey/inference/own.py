@@ -102,7 +102,7 @@ def predict_files(
 
     about = [trained.about for trained in predictor.model.all()]
     origin: str | None = None
-    tables, refused = [], []
+    tables, refused, difference = [], [], {}
     for batch in _batches(paths, predictor.model, refused):
         for row in batch.rows:
             origin = origin or row["origin"]
@@ -110,6 +110,8 @@ def predict_files(
                 raise ResurveyError(
                     f"{row['spectrum_id']}: is {row['origin']}, the spectra before are {origin}; predict them apart"
                 )
+        if not tables:
+            difference = predictor.settle(np.stack(batch.flux))
         columns = predictor.predict(np.stack(batch.flux))
         arrays = [pa.array(row["spectrum_id"] for row in batch.rows)]
         arrays += [pa.array(column.data, mask=np.ma.getmaskarray(column)) for column in columns.values()]
@@ -124,6 +126,7 @@ def predict_files(
         "trained_on": predictor.model.origin,
         "engine": predictor.engine.name,
         "precision": predictor.engine.precision,
+        "engine_difference": difference,
         "calibration": calibration,
         "code_version": __version__,
     }

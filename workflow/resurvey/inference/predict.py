@@ -1,6 +1,7 @@
 """All networks of a model on some spectra: probabilities, redshifts and their spread, by class (Eq. 1)."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from resurvey.networks.heads import make_head
 from resurvey.shards.reading import iterate
 
 PROBE = 16  # spectra on which an engine is compared with torch: enough to see a change, a second for 61 networks
+BOUNDS = {"prob_max": 0.1, "dz_over_std_median": 0.1}  # what bf16 may change, against float32
 ROWS = 256  # spectra in memory at a time
 
 
@@ -66,8 +68,23 @@ class Predictor:
         outputs = torch.cat([run_batches(engine, trained.name, inputs) for trained in group], 1)
         return {name: values.numpy().astype(np.float32) for name, values in head.read(outputs).items()}
 
+    def settle(self, flux: np.ndarray) -> dict:
+        """Compare the engine with plain torch on the first of some spectra; returns the differences (see `compare`).
+
+        An engine whose rounding goes beyond BOUNDS gives way to the same in float32.
+        """
+        found = self.difference(flux)
+        if self.engine.precision == "bf16" and any(found.get(key, 0) > bound for key, bound in BOUNDS.items()):
+            print(
+                f"{self.engine.name}: bf16 changes {self.model.name} too much ({found}); float32 is used",
+                file=sys.stderr,
+            )
+            self.engine = self.engine.in_float32(self.networks)
+            found = self.difference(flux)
+        return found
+
     def difference(self, flux: np.ndarray) -> dict:
-        """How far this engine's numbers are from plain torch's on the first spectra: largest and median differences."""
+        """How far this engine's numbers are from plain torch's on the first spectra; empty for torch itself."""
         if isinstance(self.engine, TorchEngine):
             return {}
         flux = flux[:PROBE]
@@ -75,24 +92,33 @@ class Predictor:
 
 
 def compare(mine: dict, reference: dict) -> dict:
-    """Differences of two sets of predictions: max |Δprob|, fraction of changed classes, and max and median |Δz|/(1+z) of the
-    most probable class where it has a redshift (that of a class that a spectrum does not belong to means nothing)."""
+    """Differences of two sets of predictions: max |Δprob|, fraction of changed classes, and max and median |Δz|/(1+z) and
+    median |Δz|/z_std of the most probable class where it has a redshift (that of another class means nothing)."""
     labels = [name.removeprefix("prob_") for name in reference if name.startswith("prob_")]
     a, b = (np.stack([np.ma.getdata(table[f"prob_{label}"]) for label in labels], 1) for table in (mine, reference))
     best = b.argmax(1)
-    dz = [
-        np.abs(mine[f"z_{label}"] - reference[f"z_{label}"])[best == index]
-        / (1 + reference[f"z_{label}"][best == index])
-        for index, label in enumerate(labels)
-        if f"z_{label}" in reference
-    ]
-    dz = np.ma.concatenate([[], *dz]).compressed()
+    off, scale, sigma = [np.empty(0)], [np.empty(0)], [np.empty(0)]
+    for index, label in enumerate(labels):
+        if f"z_{label}" in reference:
+            rows = best == index
+            z = np.ma.getdata(reference[f"z_{label}"])[rows]
+            off.append(np.abs(np.ma.getdata(mine[f"z_{label}"])[rows] - z))
+            scale.append(1 + z)
+            sigma.append(np.ma.getdata(reference[f"z_std_{label}"])[rows])
+    off, scale, sigma = (np.concatenate(parts).astype(float) for parts in (off, scale, sigma))
     found = {
         "spectra": len(a),
         "prob_max": float(np.abs(a - b).max()),
         "class_changed": float((a.argmax(1) != best).mean()),
     }
-    return {**found, "dz_max": float(dz.max()), "dz_median": float(np.median(dz))} if len(dz) else found
+    if len(off):
+        dz, ratio = off / scale, off / np.maximum(sigma, 1e-9)
+        found |= {
+            "dz_max": float(dz.max()),
+            "dz_median": float(np.median(dz)),
+            "dz_over_std_median": float(np.median(ratio)),
+        }
+    return found
 
 
 def predict_shard(shard: str | os.PathLike, predictor: Predictor, homes: dict[str, str], out: str | os.PathLike) -> int:
@@ -118,7 +144,8 @@ def predict_shard(shard: str | os.PathLike, predictor: Predictor, homes: dict[st
         for batch in iterate(shard, ROWS, ["spectrum_id", "flux"]):
             flux = batch.flux
             if writer is None:
-                about["engine_difference"] = predictor.difference(flux)
+                about["engine_difference"] = predictor.settle(flux)
+                about["precision"] = predictor.engine.precision
                 writer = pq.ParquetWriter(part, files.with_meta(predictor.schema(), about), compression="zstd")
             columns = predictor.predict(flux)
             arrays = [

@@ -1,5 +1,6 @@
 """What the outputs of a network mean: targets, losses, read-outs. Outputs are (batch, members, outputs) everywhere.
 
+`metric` names the score of a head, `monitor` the column of the history that chooses the best epoch, `better` its direction.
 A head is built from its dictionary in the spec:
 `{"kind": "softmax"}`, classes;
 `{"kind": "huber", "z_range": [0, 5], "z_scale": 10, "delta": 0.1}`, the paper's redshift (Eq. 6);
@@ -18,7 +19,7 @@ from resurvey.errors import ResurveyError
 class Softmax:
     """Classes by categorical cross-entropy (Eq. 5)."""
 
-    metric, better = "acc", max
+    metric, better, monitor = "acc", max, "val_acc"
 
     def encode(self, target: Tensor) -> Tensor:
         """Class numbers (batch,), as they are."""
@@ -41,7 +42,7 @@ class Softmax:
 class Redshift:
     """What both redshift heads share: clipped targets, and the mean absolute error in z as the metric."""
 
-    metric, better = "mae", min
+    metric, better, monitor = "mae", min, "val_mae"
 
     def __init__(self, head: dict) -> None:
         self.low, self.high = head["z_range"]
@@ -88,7 +89,10 @@ class Bins(Redshift):
     """A probability over bins of x = ln(1+z), learned from a Gaussian soft target, read out around its peak.
 
     Bin centres are x_k = ln(1+z_low) + (k - margin)·width, so a peak at either end of the range has neighbours.
+    The best epoch is that of the smallest loss: the mean error of a distribution with several peaks follows a few outliers.
     """
+
+    monitor = "val_loss"
 
     def __init__(self, head: dict) -> None:
         super().__init__(head)

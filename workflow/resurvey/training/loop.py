@@ -63,7 +63,7 @@ class Progress:
     seconds: float = 0.0
     micro: int = 0
     best_epoch: int = -1
-    best_score: float = 0.0
+    best_value: float = 0.0
     history: list[dict] = field(default_factory=list)
 
 
@@ -215,10 +215,9 @@ class Trainer:
         }
         if not all(map(torch.isfinite, map(torch.tensor, (row["loss"], val_loss)))):
             raise ResurveyError(f"{self.name}: the loss is no number after epoch {now.epoch}; lower training.lr")
-        if now.best_epoch < 0 or (
-            val_score != now.best_score and self.head.better(val_score, now.best_score) == val_score
-        ):
-            now.best_epoch, now.best_score = now.epoch, val_score
+        value = row[self.head.monitor]
+        if now.best_epoch < 0 or self.head.better(value, now.best_value) != now.best_value:
+            now.best_epoch, now.best_value = now.epoch, value
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
         now.history.append(row)
         self._say(f"{self.name}: " + ", ".join(f"{key} {value:.4g}" for key, value in row.items()))
