@@ -63,7 +63,7 @@ def test_classes_are_neighbours_in_one_space(drawn):
 def test_rule_for_galaxies():
     lines = {name: np.array(values, float) for name, values in {
         "Hbeta": [10, 10, 10, 10, 1], "OIII": [50, 5, 5, 5, 5], "Halpha": [30, 30, 30, 30, 30], "NII": [20, 9, 9, 9, 9]}.items()}  # fmt: skip
-    errors = {name: np.ones(5) for name in lines}
+    errors = {name: np.full(5, 0.6) for name in lines}
     ew, sigma = np.array([20, 20, 51, 49.9, 20.0]), np.array([100, 100, 100, 100, 100.0])
     assert labels.galaxy_subclass(lines, errors, ew, sigma).tolist() == [
         "AGN",

@@ -6,12 +6,12 @@ from resurvey.simulate.instruments import relative_signal_to_noise
 from resurvey.simulate.lines import BROAD
 from resurvey.simulate.wavelengths import PIXEL_KMS, STEP
 
-DETECTION = 3.0  # σ that each of Hβ, [O III], Hα and [N II] must reach
+DETECTION = 5.0  # σ that each of Hβ, [O III], Hα and [N II] must reach
 STARBURST_EW = 50.0  # Å of Hα
 BROAD_DETECTION = 10.0  # σ of a line that counts as broad; its width must exceed 200 km/s at 5 σ
 # The pipeline fits all broad lines with one Gaussian each, whose residuals widen its errors; with this factor the S/N at
 # which quasars pass from `nan` to BROADLINE lies where Table 1 of Zhong et al. (2024) has it
-BROAD_ERROR = 2.2
+BROAD_ERROR = 3.4
 
 
 def width_error(sn: np.ndarray, z: np.ndarray, wave: float, sigma_kms: np.ndarray, instrument: str) -> np.ndarray:
