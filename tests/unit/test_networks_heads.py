@@ -88,12 +88,12 @@ def test_bins_loss_by_hand():
 
 def test_width_of_the_mixture_holds_spread_and_disagreement():
     head = Bins(Bins.head([0.0, 1.0], 0.002, 1.0, 3))
-    logits = head.encode(torch.tensor([0.5, 0.6])).clamp_min(1e-12).log()
+    logits = head.encode(torch.tensor([0.5, 0.5, 0.6])).clamp_min(1e-12).log()
     alone = head.read(logits[:1, None])
     assert alone["z_std"].item() == pytest.approx(0.002 * 1.5, rel=0.02)  # σ of one bin in ln(1+z)
-    both = head.read(logits[None])
-    assert both["z"].item() == pytest.approx(0.55, abs=1e-4)
-    assert both["z_std"].item() == pytest.approx(0.05, rel=0.02)  # each member is 0.05 away from their mean
+    three = head.read(logits[None])
+    assert three["z"].item() == pytest.approx(0.5, abs=1e-4)  # the lost member does not move the peak of the mixture
+    assert three["z_std"].item() == pytest.approx(0.1 / math.sqrt(3), rel=0.02)  # a third of it is 0.1 away
 
 
 def test_peak_at_the_edge_of_the_bins_is_read():

@@ -126,19 +126,22 @@ class Bins(Redshift):
         return -(target[:, None] * F.log_softmax(outputs.float(), 2)).sum(2).mean()
 
     def members(self, outputs: Tensor) -> Tensor:
-        """Each member's read-out (batch, members): mean of ln(1+z) within ±readout bins of its peak, as z."""
-        probability = torch.softmax(outputs.double(), 2)
-        peak = probability.argmax(2).clamp(self.readout, self.count - 1 - self.readout)
-        window = peak[..., None] + torch.arange(-self.readout, self.readout + 1, device=outputs.device)
-        near = torch.gather(probability, 2, window)
-        x = (near * self.centres(outputs.device)[window]).sum(2) / near.sum(2)
-        return torch.expm1(x)
+        """Each member's own redshift (batch, members)."""
+        return self.around_peak(torch.softmax(outputs.double(), 2))
+
+    def around_peak(self, probability: Tensor) -> Tensor:
+        """Read-out of distributions (…, bins) -> (…): mean of ln(1+z) within ±readout bins of the peak, as z."""
+        peak = probability.argmax(-1).clamp(self.readout, self.count - 1 - self.readout)
+        window = peak[..., None] + torch.arange(-self.readout, self.readout + 1, device=probability.device)
+        near = torch.gather(probability, -1, window)
+        return torch.expm1((near * self.centres(probability.device)[window]).sum(-1) / near.sum(-1))
 
     def read(self, outputs: Tensor) -> dict[str, Tensor]:
-        """`z` (batch,): mean of the members' read-outs. `z_std`: root mean square distance of z under the mixture of
-        the members' distributions, so it holds the width of each, their disagreement and second peaks."""
-        z = self.members(outputs).mean(1)
+        """`z` (batch,): read-out of the mean of the members' distributions, which one lost member cannot move as it moves
+        the mean of their redshifts. `z_std`: root mean square distance from z under that mixture, so it holds the
+        width of each, their disagreement and second peaks."""
         mixture = torch.softmax(outputs.double(), 2).mean(1)
+        z = self.around_peak(mixture)
         grid = torch.expm1(self.centres(outputs.device))
         return {"z": z, "z_std": (mixture * (grid - z[:, None]) ** 2).sum(1).sqrt()}
 
