@@ -35,10 +35,17 @@ def make_model(args, head: str) -> Model:
 
 
 def repeated(network: Network, members: int) -> Network:
-    """An ensemble of `members` from the few that were trained."""
+    """An ensemble of `members` from the few that were trained, their weights changed by 0.1%.
+
+    Without that change a graph compiler finds the copies equal and computes one of them.
+    """
     whole = Network({**network.spec, "members": members})
-    for number, member in enumerate(whole.members):
-        member.load_state_dict(network.members[number % len(network.members)].state_dict())
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for number, member in enumerate(whole.members):
+            member.load_state_dict(network.members[number % len(network.members)].state_dict())
+            for weights in member.parameters():
+                weights.mul_(1 + 1e-3 * torch.randn(weights.shape, generator=random))
     return whole.eval()
 
 
@@ -52,9 +59,8 @@ def accuracy(model: Model, flux: np.ndarray, number: np.ndarray) -> None:
     for precision in ("f32", "bf16"):
         predictor.engine = OpenVinoEngine(predictor.networks, 1, precision)
         d = difference(predictor.predict(flux), reference)
-        print(
-            f"| openvino {precision} | {d['prob_max']:.2g} | {d['class_changed']:.2%} | {d['dz_median']:.2g} | {d['dz_max']:.2g} |"
-        )
+        changes = f"{d['prob_max']:.2g} | {d['class_changed']:.2%} | {d['dz_median']:.2g} | {d['dz_max']:.2g}"
+        print(f"| openvino {precision} | {changes} | {d['dz_over_std_median']:.2g} |", flush=True)
 
 
 def speed(model: Model, flux: np.ndarray, rounds: int) -> None:
