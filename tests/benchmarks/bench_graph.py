@@ -19,11 +19,9 @@ GOAL_SHARDS, GOAL_SECONDS = 2000, 30.0
 def dry_run(shards: int, scratch: Path) -> Job:
     """`snakemake -n` of the smoke preset with so many shards, of a run that has made nothing yet."""
     settings = json.dumps({"sdss_dr16": {"shards": shards}})
-    return run_job(
-        [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--cores", "1"]
-        + ["--config", "preset=smoke", "run=bench_graph", f"datasets={settings}"],
-        scratch,
-    )
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--cores", "1"]
+    command += ["--config", "preset=smoke", "run=bench_graph", f"datasets={settings}"]
+    return run_job(command, scratch)
 
 
 def main() -> None:

@@ -162,26 +162,22 @@ def score(labels: list[str], z_true: np.ndarray, answers: list[tuple[str, float]
             truth, given = z_true[here], z[here]
             entry["Δz"] = redshift.relative_error(truth, given)
             entry["GF"] = redshift.good_fraction(truth, given, THRESHOLDS[name])
-            entry["median |Δz|/(1+z)"] = float(np.median(np.abs(given - truth) / (1 + truth)))
+            entry["median Δz/(1+z)"] = float(np.median(np.abs(given - truth) / (1 + truth)))
         result[name] = entry
     return result
 
 
 def show_scores(columns: dict[str, dict[str, dict[str, float]]]) -> None:
-    """A Markdown table, and each number for the final table."""
-    print("\n| class | quantity | " + " | ".join(columns) + " |\n|---|---|" + "---|" * len(columns))
-    for name, entry in next(iter(columns.values())).items():
-        for quantity in entry:
-            form = "{:d}" if quantity == "N" else "{:.3f}" if quantity in ("accuracy", "GF") else "{:.2g}"
-            cells = [form.format(column[name][quantity]) for column in columns.values()]
-            print(f"| {name} | {quantity} | " + " | ".join(cells) + " |")
-    print()
+    """The scores side by side: redrock's, ours on the same spectra, ours on the whole test split."""
     for name, entry in next(iter(columns.values())).items():
         for quantity in entry:
             if quantity != "N":
-                for who, column in columns.items():
-                    form = "{:.3f}" if quantity in ("accuracy", "GF") else "{:.2g}"
-                    record(f"{name} {quantity}, {who} (N = {column[name]['N']})", column[name][quantity], form)
+                form = "{:.3f}" if quantity in ("accuracy", "GF") else "{:.2g}"
+                beside = ", ".join(
+                    f"{who} {form.format(c[name][quantity])} (N = {c[name]['N']})" for who, c in columns.items()
+                )
+                value = next(iter(columns.values()))[name][quantity]
+                record(f"{'all classes' if name == 'all' else name}: {quantity}", value, beside)
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ def row(
     at_most: float | None = None,
     check: bool = False,
 ) -> dict:
-    """One line of the final table. `form` shows value and goal with their unit, e.g. "{:.1f} s".
+    """One line of the final table. `form` shows value and goal with their unit, e.g. "{:.1f} s"; without braces it is
+    itself what is shown.
 
     A goal is `at_least` or `at_most`; with `check` it is about correctness, and missing it fails the whole run. Speed
     never does: a slow machine is not a fault.

@@ -15,6 +15,8 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from record import record, start
+
 CONNECTIONS = 4
 
 
@@ -131,7 +133,12 @@ def main():
     for name, rows in found.items():
         wall, cpu, count = (statistics.median(column) for column in zip(*rows, strict=True))
         print(f"| {name} | {wall:.2f} | {cpu:.2f} | {count:.0f} |")
+    print()
+    for name, rows in found.items():
+        ratio = statistics.median(row[0] / httpx[0] for row, httpx in zip(rows, found["httpx"], strict=True))
+        cpu = 1e3 * statistics.median(row[1] for row in rows) / args.files
+        record(f"{name}: time over httpx's", ratio, f"{{:.2f}} × ({cpu:.1f} ms of CPU a file)")
 
 
 if __name__ == "__main__":
-    main()
+    start(main)
