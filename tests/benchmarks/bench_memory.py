@@ -45,13 +45,13 @@ def infer_job(folder: Path, chosen: dict, rows: int, pixels: int, members: int, 
     return run_job(command, folder)
 
 
-def merge_job(folder: Path, chosen: dict, rows: int, per_shard: int) -> Job:
+def merge_job(folder: Path, chosen: dict, rows: int, per_shard: int, pixels: int) -> Job:
     """`resurvey catalogue` of `rows` predictions in shards of `per_shard`."""
     labels = [entry["label"] for entry in chosen["datasets"]["sdss_dr16"]["classes"]]
     selected = synthetic.targets(rows, labels, per_shard)
     synthetic.write_shards(folder / "shards", selected, 8, synthetic.grid_meta(8))
     synthetic.write_predictions(folder / "predictions", selected, labels)
-    synthetic.write_networks(folder / "models", chosen, 1251, 1, [1, 1, 1, 1, 1, 1])
+    synthetic.write_networks(folder / "models", chosen, pixels, 1, [1, 1, 1, 1, 1, 1])
     command = resurvey(
         *("catalogue", "--predictions", folder / "predictions", "--shards", folder / "shards"),
         *("--targets", folder / "shards" / "targets.parquet", "--count", -(-rows // per_shard)),
@@ -92,7 +92,10 @@ def main() -> None:
     jobs = {
         f"shard job, {args.pixels} pixels": (lambda f, n: shard_job(f, chosen, n), args.rows),
         "inference, small networks": (lambda f, n: infer_job(f, chosen, n, args.pixels, 3, small), args.rows),
-        "merge to Parquet and FITS": (lambda f, n: merge_job(f, chosen, n, args.per_shard), args.merge_rows),
+        "merge to Parquet and FITS": (
+            lambda f, n: merge_job(f, chosen, n, args.per_shard, args.pixels),
+            args.merge_rows,
+        ),
         "training of the classifier": (lambda f, n: train_job(f, chosen, n, args.pixels), args.rows),
     }
     found: list[tuple[str, int, Job]] = []

@@ -224,7 +224,12 @@ def main() -> None:
     engine = ours.predictor.engine
     print(f"ours: {args.model} of results/{args.run}, {engine.name} {engine.precision}; all of it the mock survey\n")
     record("redrock, per spectrum and core", statistics.median(seconds["redrock"]), "{:.2f} s")
-    record("ours, per spectrum and core", 1e3 * statistics.median(seconds["ours"]), "{:.2f} ms")
+    count = sum(trained.network.spec["members"] for trained in ours.predictor.model.all())
+    record(
+        f"ours ({count} networks of {flux.shape[1]} pixels), per spectrum and core",
+        1e3 * statistics.median(seconds["ours"]),
+        "{:.2f} ms",
+    )
     ratios = [a / b for a, b in zip(seconds["redrock"], seconds["ours"], strict=True)]
     record("redrock's time over ours", statistics.median(ratios), "{:.0f} ×")
     show_scores(columns)

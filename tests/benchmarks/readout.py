@@ -2,7 +2,7 @@
 
 import re
 
-from machine import has_bf16_units
+from machine import flags, has_bf16_units
 from record import row
 from resurvey.inference.predict import BOUNDS
 
@@ -19,16 +19,16 @@ def _first(pattern: str, text: str) -> re.Match:
 def inference(text: str) -> list[dict]:
     """Engines against the plain torch loop, their accuracy on learned weights, two processes against one.
 
-    The goal is of the precision that the machine is made for: bf16 with matrix units, float32 elsewhere.
+    The goal is of the precision that the project takes on this CPU, and higher where that has matrix units for it.
     """
-    used = "bf16" if has_bf16_units() else "f32"
+    used = "bf16" if flags() & {"amx_bf16", "avx512_bf16"} else "f32"
     rows = []
     for head, name in HEADS.items():
         part = _first(rf"(?s)## {head}:.*?(?=\n## |\Z)", text)[0]
         count = _first(r"### (\d+) networks", part)[1]
         for precision in ("bf16", "f32"):
             ratio = float(_first(rf"\| openvino {precision} \| [^|]* \([^|]*\) \| ([\d.]+) \|", part)[1])
-            goal = {"at_least": 6.0 if used == "bf16" else 1.8} if precision == used else {}
+            goal = {"at_least": 6.0 if has_bf16_units() else 1.8} if precision == used else {}
             what = f"{name}, {count} networks: OpenVINO {precision} over the torch loop"
             rows.append(row(what, 1 / max(ratio, 0.005), "{:.1f} ×", **goal))
         cells = _first(r"\| openvino bf16 \|([^\n]*%[^\n]*)\|", part)[1].split("|")

@@ -129,4 +129,3 @@ def write_predictions(folder: Path, selected: pa.Table, labels: list[str]) -> No
                 columns[f"z_std_{label}"] = rng.uniform(0, 0.01, len(ids)).astype(np.float32)
         meta = {"origin": "mock", "release": "sdss_dr16", "dataset": "sdss_dr16", "model": MODEL, "engine": "torch"}
         files.write_table(pa.table(columns), folder / f"{name}.parquet", meta)
-
