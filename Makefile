@@ -10,8 +10,10 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 .PHONY: demo smoke test lint bench clean
 .DEFAULT_GOAL := demo
 
+# On a terminal a progress bar per stage; in a log one line per finished job.
 demo smoke: $(READY)
-	@$(IN_VENV) snakemake --cores $(CORES) --config preset=$@
+	@if [ -t 2 ]; then look="--logger rich"; else look="--quiet rules host reason"; fi; \
+	$(IN_VENV) snakemake --cores $(CORES) --rerun-incomplete --config preset=$@ $$look
 	@$(IN_VENV) resurvey where --preset $@
 
 test: $(READY)

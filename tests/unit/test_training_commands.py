@@ -1,9 +1,9 @@
 """`resurvey train`, `infer`, `calibrate` one after the other, as the rules call them."""
 
 import json
-import os
 import signal
-import threading
+import subprocess
+import sys
 import time
 
 import pytest
@@ -55,33 +55,42 @@ def test_from_shards_to_calibration(folder):
     assert not (folder / "c.json").exists()
 
 
-def terminate_after(path, change: float) -> threading.Thread:
-    """Send SIGTERM to this process once `path` is newer than `change`: the training then runs, its handler is in place."""
-
-    def wait() -> None:
-        until = time.monotonic() + 60
-        while not (path.exists() and path.stat().st_mtime > change):
-            if time.monotonic() > until:
-                return
+def stop_in_the_middle(folder, how: int) -> tuple[int, str]:
+    """Train in a process of its own and send it a signal once it has a new checkpoint; returns its exit code and stderr."""
+    checkpoint = folder / "models/toy/ResNet_7/checkpoint.pt"
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    settings = json.dumps(toy.settings(epochs=4000))
+    command = [
+        sys.executable,
+        "-m",
+        "resurvey",
+        "train",
+        "--shards",
+        str(folder / "shards"),
+        "--count",
+        "2",
+        "--model",
+        "toy",
+    ]
+    command += ["--network", "ResNet_7", "--settings", settings, "--out", str(checkpoint.parent)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 120
+        while not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
+            assert process.poll() is None and time.monotonic() < until, process.communicate()[1][-500:]
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
+        process.send_signal(how)
+        said = process.communicate(timeout=120)[1]
+    return process.returncode, said
 
 
-def test_sigterm_checkpoints_and_the_same_command_goes_on(folder, capsys):
-    history = folder / "models/toy/ResNet_7/history.csv"
-    thread = terminate_after(history, 0)
-    assert train(folder, "ResNet_7", epochs=400) == 143
-    thread.join()
-    assert history.with_name("checkpoint.pt").exists()
-    capsys.readouterr()
-    thread = terminate_after(history, history.stat().st_mtime)
-    assert train(folder, "ResNet_7", epochs=400) == 143
-    thread.join()
-    assert "goes on at epoch" in capsys.readouterr().err
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_stopped_training_goes_on_where_it_was(folder, how, code):
+    assert stop_in_the_middle(folder, how)[0] == code
+    assert (folder / "models/toy/ResNet_7/checkpoint.pt").exists()
+    assert not (folder / "models/toy/ResNet_7/model.safetensors").exists()
+    again, said = stop_in_the_middle(folder, how)
+    assert again == code
+    assert "goes on at epoch" in said
 
 
 def test_mistakes_are_one_line(folder, capsys):

@@ -10,14 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from conftest import ROOT
-
 from resurvey import settings
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 RUN = Path("results/smoke")
 
 
-def snakemake(folder: Path, *arguments: str, config: str = "preset=smoke", env: dict | None = None) -> subprocess.CompletedProcess:
+def snakemake(
+    folder: Path, *arguments: str, config: str = "preset=smoke", env: dict | None = None
+) -> subprocess.CompletedProcess:
     """Snakemake as a user starts it, in a folder of its own."""
     command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", "--quiet", "rules", "host", "reason"]
     command += ["--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml", "--directory", folder]
@@ -34,7 +35,9 @@ def snakemake(folder: Path, *arguments: str, config: str = "preset=smoke", env: 
 def jobs(result: subprocess.CompletedProcess) -> dict[str, int]:
     """{rule: number of jobs} of a dry run."""
     assert result.returncode == 0, result.stdout + result.stderr
-    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, flags=re.M)}
+    return {
+        rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, flags=re.M)
+    }
 
 
 @pytest.fixture(scope="module")

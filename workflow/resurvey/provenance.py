@@ -19,7 +19,9 @@ def code_digest(*rooms: str) -> str:
     digest = hashlib.sha256()
     for room in sorted(rooms):
         folders = [path for path in PACKAGE.glob(room) if path.is_dir()]
-        files = sorted(file for folder in folders for file in folder.rglob("*.py")) or sorted(PACKAGE.glob(f"{room}.py"))
+        files = sorted(file for folder in folders for file in folder.rglob("*.py")) or sorted(
+            PACKAGE.glob(f"{room}.py")
+        )
         if not files:
             raise ResurveyError(f"no module {room} in the package (workflow/resurvey)")
         for file in files:

@@ -14,7 +14,7 @@ rule infer:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=4000,
     params:
         settings=lambda wildcards: as_json(
             networks=network_homes(wildcards.model),
@@ -23,7 +23,9 @@ rule infer:
             skip_below=SETTINGS["skip_below"],
         ),
         models=f"{RUN}/models",
-        code=code_digest("inference/predict", "inference/engines", "networks"),
+        code=code_digest(
+            "inference/predict", "inference/engines", "inference/models", "inference/openvino_graph", "networks"
+        ),
     shell:
         "resurvey infer --shard {input.shard} --models {params.models} --model {wildcards.model}"
         " --settings {params.settings:q} --out {output} --threads {threads} 2> {log}"
