@@ -86,6 +86,7 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": self.precision,
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # pinned, every one-thread process of a machine sits on the first core
             "PERFORMANCE_HINT": "LATENCY",
         }
         self.compiled = {name: self._compile(name, network, options) for name, network in networks.items()}
