@@ -24,7 +24,7 @@ def snakemake(
     command += ["--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml", "--directory", folder]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
-        [*map(str, command), "--config", *config.split(" "), *arguments],
+        [*map(str, command), *arguments, "--config", *config.split(" ")],
         capture_output=True,
         text=True,
         env={**os.environ, "PATH": path, **(env or {})},
@@ -86,8 +86,8 @@ def test_nothing_is_done_twice(smoke):
 def test_one_figure_is_one_job_without_torch(smoke):
     figure = RUN / "gasnet2/figures/fig12_confusion.pdf"
     (smoke / figure).unlink()
-    assert jobs(snakemake(smoke, "-n", "--", str(figure))) == {"gasnet2_fig12_confusion": 1, "total": 1}
-    result = snakemake(smoke, "--", str(figure), env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert jobs(snakemake(smoke, "-n", str(figure))) == {"gasnet2_fig12_confusion": 1, "total": 1}
+    result = snakemake(smoke, str(figure), env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert result.returncode == 0, result.stderr
     imported = (smoke / "logs/smoke/figures/gasnet2/fig12_confusion.log").read_text()
     assert "matplotlib" in imported

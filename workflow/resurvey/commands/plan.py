@@ -5,6 +5,7 @@ HELP = "which files a dataset needs, and their bytes, requests and hours"
 
 def arguments(parser):
     parser.add_argument("--targets", metavar="FILE", help="targets.parquet; without it: all datasets of ./config.yaml")
+    parser.add_argument("--preset", help="without --targets: smoke, demo, paper or full instead of the config's")
     parser.add_argument("--settings", metavar="JSON", help="{release: {…}, root, origin, etiquette}")
     parser.add_argument("--raw", metavar="DIR", help="folder of raw files of the release")
     parser.add_argument("--out", metavar="FILE", help="plan.parquet")
@@ -15,9 +16,9 @@ def run(args):
 
     given = [name for name in ("targets", "settings", "raw", "out") if getattr(args, name)]
     if not given:
-        return _project()
+        return _project({"preset": args.preset} if args.preset else None)
     if len(given) < 4:
-        raise ResurveyError("plan: give all of --targets, --settings, --raw and --out, or none of them")
+        raise ResurveyError("give all of --targets, --settings, --raw and --out, or none of them")
     return _dataset(args)
 
 
@@ -41,7 +42,7 @@ def _dataset(args):
     files.write_table(table, args.out, {**kept, "code_version": __version__, "root": release.root, "cost": total})
 
 
-def _project():
+def _project(overrides):
     """All datasets of the project in the current folder: exact where targets exist, estimated where they do not."""
     from pathlib import Path
 
@@ -49,7 +50,7 @@ def _project():
     from resurvey.archive import plan
     from resurvey.archive.release import Release
 
-    project = settings.load()
+    project = settings.load(overrides=overrides)
     archive = project["archive"]
     root = archive["root"] if archive["kind"] == "url" else Path(archive["root"]).absolute().as_uri()
     for name, dataset in project["datasets"].items():
