@@ -65,6 +65,11 @@ def test_paper_preset_is_the_paper():
         ({"apply": {"gasnet2_sdss": ["sdss_dr16_all"]}}, ["grid", "sdss_dr16_all"]),
         ({"download": {"connections": 0}}, ["download", "connections"]),
         ({"mock": {"per_clas": 3}}, ["mock.per_clas", "per_class"]),
+        ({"apply": {"gasnet2_sdss": ["sdss_dr16_al"]}}, ["sdss_dr16_al", "did you mean sdss_dr16_all"]),
+        ({"models": {"gasnet2_sdss": {"dataset": "sdss_dr61"}}}, ["sdss_dr61", "did you mean sdss_dr16"]),
+        ({"models": {"gasnet2_sdss": {"architecture": {"kernel": 4}}}}, ["architecture.kernel", "4"]),
+        ({"models": {"gasnet2_sdss": {"training": {"z_range": [5, 0]}}}}, ["z_range", "lowest"]),
+        ({"datasets": {"sdss_dr16": {"release": "gasnet2_published"}}}, ["mock survey", "huggingface.co"]),
     ],
 )
 def test_mistakes_name_key_and_remedy(overrides, words):
@@ -73,6 +78,23 @@ def test_mistakes_name_key_and_remedy(overrides, words):
     for word in words:
         assert word in str(error.value)
     assert "Traceback" not in str(error.value)
+
+
+def test_an_archive_is_asked_only_for_releases_that_it_can_hold():
+    """The authors' arrays lie on another server than the survey's files; a mirror may hold whatever it likes."""
+    authors = {name: {"dataset": "sdss_dr16_published"} for name in ("gasnet2_sdss", "gasnet2_sdss_zpdf")}
+    with pytest.raises(
+        ResurveyError, match=r"data\.sdss\.org/sas does not hold.*set archive to https://huggingface\.co"
+    ):
+        load(preset="paper", models=authors)
+    for root in ("https://huggingface.co/datasets/Fucheng/GaSNet-II-SDSS-dataset/resolve", "file:///mirror"):
+        assert load(preset="paper", models=authors, archive=root)["archive"]["root"] == root
+
+
+def test_the_mock_survey_is_of_one_release():
+    both = {"sdss_dr16_all": {"release": "sdss_dr17", "grid": {"step": 4.0, "pixels": 1251}}}
+    with pytest.raises(ResurveyError, match="one release"):
+        load(preset="demo", apply={"gasnet2_sdss": ["sdss_dr16_all"]}, datasets=both)
 
 
 def test_shared_network_must_be_trained():

@@ -151,10 +151,12 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
             raise ResurveyError(f"{where}: apply: there is no model {model!r}; {nearest(model, list(models))}")
         apply += [(model, name) for name in names]
     used = sorted({dataset for _, dataset in apply})
-    for name in both.get("datasets") or {}:
+    named = [("datasets", name) for name in both.get("datasets") or {}]
+    named += [(f"model {model}", name) for model, name in apply]
+    for place, name in named:
         if name not in available("datasets"):
             raise ResurveyError(
-                f"{where}: datasets: there is no dataset {name!r}; {nearest(name, available('datasets'))}"
+                f"{where}: {place}: there is no dataset {name!r}; {nearest(name, available('datasets'))}"
             )
     datasets = {name: _dataset(name, (both.get("datasets") or {}).get(name, {}), where) for name in used}
     for name, model in models.items():
@@ -166,10 +168,12 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
                 f"{where}: model {model} is trained on grid {trained} but dataset {name} has {applied}; set datasets.{name}.grid to the same"
             )
     run = both.get("run") or both["preset"]
+    archive = _archive(both["archive"], run)
     releases = {
         name: _release(name, both.get("download") or {}, where)
         for name in sorted({d["release"] for d in datasets.values()})
     }
+    _check_archive(archive, releases, where)
     return {
         "run": run,
         "preset": both["preset"],
@@ -177,7 +181,7 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
         "engine": both["engine"],
         "skip_below": both["skip_below"],
         "mock": {**(both.get("mock") or {}), "seed": both["seed"]},
-        "archive": _archive(both["archive"], run),
+        "archive": archive,
         "releases": releases,
         "datasets": datasets,
         "papers": papers,
@@ -196,8 +200,26 @@ def _archive(value: str, run: str) -> dict:
     return {"kind": "url", "name": name.replace(":", "_"), "root": value.rstrip("/"), "origin": "real"}
 
 
+def _check_archive(archive: dict, releases: dict, where: str) -> None:
+    """Stop before jobs that ask an archive for what it cannot have: the mock survey is one release of a survey's own
+    files, and a root that one release calls its home does not hold another's."""
+    homes = {read_yaml(WORKFLOW / "releases" / f"{name}.yaml")["root"] for name in available("releases")}
+    for name, release in releases.items():
+        strange = archive["root"] in homes and archive["root"] != release["root"]
+        if strange or (archive["kind"] == "mock" and "arrays" in release):
+            here = "the mock survey" if archive["kind"] == "mock" else archive["root"]
+            raise ResurveyError(
+                f"{where}: archive: {here} does not hold the release {name}; set archive to {release['root']} or a mirror of it"
+            )
+    if archive["kind"] == "mock" and len(releases) > 1:
+        raise ResurveyError(
+            f"{where}: archive: the mock survey is of one release, the datasets are of {', '.join(releases)}; "
+            "give them one release, e.g. datasets: {sdss_dr16: {release: sdss_dr16}}"
+        )
+
+
 def _release(name: str, download: dict, where: str) -> dict:
-    release = _named("releases", name, "a dataset's release")
+    release = _named("releases", name, where)
     validate(release, "release", f"workflow/releases/{name}.yaml")
     unknown = sorted(set(download) - set(release["etiquette"]))
     if unknown:
@@ -268,6 +290,12 @@ def _check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
         if entry["role"] != "classifier" and entry.get("class") not in labels:
             raise ResurveyError(
                 f"{where}: network {network} is for class {entry.get('class')!r}; {nearest(str(entry.get('class')), labels)}"
+            )
+    for network, entry in model["networks"].items():
+        low, high = entry["training"]["z_range"]
+        if not low < high:
+            raise ResurveyError(
+                f"{where}: network {network}: training.z_range {[low, high]} is empty; give [lowest, highest]"
             )
     for network, other in model.get("shares", {}).items():
         if other not in models or network not in models[other]["networks"]:

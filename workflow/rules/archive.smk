@@ -16,7 +16,7 @@ if ARCHIVE["kind"] == "mock":
             mem_mb=2500,
         params:
             settings=as_json(**SETTINGS["mock"]),
-            release="sdss_dr16",
+            release=next(iter(SETTINGS["releases"])),
             root=lambda wildcards, output: Path(output[0]).parent,
             code=code_digest("simulate", "archive/mock_*"),
         shell:

@@ -5,6 +5,9 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
+# This checkout's package, which its jobs run too: another that may be installed has other settings and other digests.
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+
 from resurvey import settings as resurvey_settings
 from resurvey.errors import ResurveyError
 from resurvey.provenance import code_digest
