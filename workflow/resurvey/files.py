@@ -23,9 +23,9 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     The name is unique per call, so two jobs writing the same file never mix: the last whole one stays.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         with open(part, "rb") as handle:
             os.fsync(handle.fileno())
@@ -35,7 +35,8 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             f"{path}: cannot be written ({error.strerror or error}); nothing was left behind"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # as where the folder could not be made
+            part.unlink()
 
 
 def write_json(data: object, path: str | os.PathLike) -> None:
@@ -73,15 +74,21 @@ def open_parquet(path: str | os.PathLike) -> pq.ParquetFile:
         raise ResurveyError(f"{path}: is not a readable Parquet file ({error}); delete it and run again") from error
 
 
-def read_table(path: str | os.PathLike, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file whole, or only `columns`. Raises ResurveyError naming the file, or the missing columns."""
+def read_table(
+    path: str | os.PathLike, columns: list[str] | None = None, only: tuple[str, object] | None = None
+) -> pa.Table:
+    """Read a Parquet file whole, or only `columns`, or the rows in which a column has one value (`only`: column, value):
+    of a file that is sorted by that column no more than these rows are read. Raises ResurveyError naming the file, or
+    the missing columns."""
     file = open_parquet(path)
-    missing = sorted(set(columns or []) - set(file.schema_arrow.names))
+    missing = sorted({*(columns or []), *([only[0]] if only else [])} - set(file.schema_arrow.names))
     if missing:
         raise ResurveyError(
             f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(file.schema_arrow.names)}"
         )
     try:
+        if only:
+            return pq.read_table(path, columns=columns, filters=[(only[0], "=", only[1])])
         return file.read(columns)
     except (OSError, pa.ArrowException) as error:
         raise ResurveyError(f"{path}: is damaged ({error}); delete it and run again") from error

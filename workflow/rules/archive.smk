@@ -55,6 +55,8 @@ rule plan:
         f"logs/{SETTINGS['run']}/plan/{{dataset}}.log",
     conda:
         "../../envs/data.yaml"
+    resources:
+        mem_mb=1500,
     params:
         settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
         raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",

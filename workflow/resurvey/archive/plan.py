@@ -1,5 +1,6 @@
 """Which files to fetch for a selection, by the route that costs less, and what it will cost."""
 
+import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 from resurvey.archive.manifest import Wanted
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
+from resurvey.files import open_parquet, read_table
 
 LATENCY_S = 0.15  # per request and connection: with 4 connections and their pause, 20 requests a second
 SLOW_PER_S = 4.0  # requests a second at which archives have been seen to answer on bad days
@@ -21,6 +23,7 @@ HELP_DESK_BYTES = 1.0e12  # above it, SDSS asks to be written to, and offers Glo
 
 ROUTES = {"lite": "spec-lite", "plate": "spPlate", "array": "arrays"}
 
+COLUMNS = ["shard", "plate", "mjd", "fiberid", "run2d"]  # of the targets
 SCHEMA = pa.schema(
     [
         ("shard", pa.string()),
@@ -36,8 +39,14 @@ SCHEMA = pa.schema(
 )
 
 
+def read_targets(path: str | os.PathLike) -> pa.Table:
+    """The columns of targets.parquet that `make` needs. Raises ResurveyError naming the file."""
+    released = "file" in open_parquet(path).schema_arrow.names
+    return read_table(path, ["shard", "file"] if released else COLUMNS)
+
+
 def make(targets: pa.Table, release: Release) -> pa.Table:
-    """One row per file, from the columns shard, plate, mjd, fiberid, run2d of targets.
+    """One row per file, from the COLUMNS of targets.
 
     Of each (plate, mjd) either spec-lite files or the one spPlate are fetched, whichever are fewer bytes at the mean
     sizes in the release's file. spZbest is not needed: labels come from the master catalogue.
@@ -45,7 +54,7 @@ def make(targets: pa.Table, release: Release) -> pa.Table:
     if "file" in targets.column_names:
         return _arrays(targets, release)
     plate, mjd, fibre = (targets[name].to_numpy() for name in ("plate", "mjd", "fiberid"))
-    shard, run2d = (np.asarray(targets[name].to_pylist(), dtype=object) for name in ("shard", "run2d"))
+    shard, run2d = (_words(targets[name]) for name in ("shard", "run2d"))
     order = np.lexsort((fibre, mjd, plate))
     starts = (
         np.flatnonzero(np.r_[True, (np.diff(plate[order]) != 0) | (np.diff(mjd[order]) != 0)]) if len(order) else []
@@ -70,6 +79,12 @@ def make(targets: pa.Table, release: Release) -> pa.Table:
                 rows["run2d"].append(reduction.strip())
                 rows["fibres"].append(ids)
     return pa.table(rows, schema=SCHEMA)
+
+
+def _words(column: pa.ChunkedArray) -> np.ndarray:
+    """Strings as an object array in which equal ones are one object: millions of rows hold few distinct values."""
+    coded = column.combine_chunks().dictionary_encode()
+    return np.array(coded.dictionary.to_pylist(), dtype=object)[coded.indices.to_numpy()]
 
 
 def _arrays(targets: pa.Table, release: Release) -> pa.Table:

@@ -31,7 +31,7 @@ def _dataset(args):
     from resurvey.provenance import common_origin
 
     release = Release.from_settings(read_settings(args.settings))
-    targets = files.read_table(args.targets)
+    targets = plan.read_targets(args.targets)
     meta = files.read_meta(args.targets)
     common_origin([(args.targets, meta), ("archive", {"origin": release.origin})])
     table = plan.make(targets, release)
@@ -46,7 +46,7 @@ def _project(overrides):
     """All datasets of the project in the current folder: exact where targets exist, estimated where they do not."""
     from pathlib import Path
 
-    from resurvey import files, settings
+    from resurvey import settings
     from resurvey.archive import plan
     from resurvey.archive.release import Release
 
@@ -59,7 +59,7 @@ def _project(overrides):
         raw = Path("resources", archive["name"], release.name)
         targets = Path("results", project["run"], name, "targets.parquet")
         if targets.exists():
-            table = files.read_table(targets)
+            table = plan.read_targets(targets)
             cost = plan.cost(plan.make(table, release), len(table))
         else:
             cost = plan.estimate(dataset, release)

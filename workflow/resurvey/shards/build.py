@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from resurvey import __version__
 from resurvey.errors import ResurveyError
@@ -34,8 +33,7 @@ def build_shard(
         raise ResurveyError(
             f"{targets}: its origin is {origin!r}, the archive's {settings.get('origin')!r}; make the targets again from this archive"
         )
-    rows = read_table(targets)
-    rows = rows.filter(pc.equal(rows["shard"], shard))
+    rows = read_table(targets, only=("shard", shard))
     common = {
         "origin": origin,
         "release": dataset.get("release", meta.get("release")),

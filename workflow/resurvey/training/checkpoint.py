@@ -33,9 +33,12 @@ class Checkpoint:
         self.path, self.fingerprint = Path(path), fingerprint
 
     def save(self, state: dict) -> None:
-        """Replace the checkpoint, atomically."""
+        """Replace the checkpoint, atomically. Raises ResurveyError when it cannot be written."""
         with files.atomic(self.path) as part:
-            torch.save({"fingerprint": self.fingerprint, "state": state}, part)
+            try:
+                torch.save({"fingerprint": self.fingerprint, "state": state}, part)
+            except RuntimeError as error:  # how torch says that a write failed
+                raise OSError(f"is the disk full? {error}") from error
 
     def load(self) -> dict | None:
         """The state to go on from, or None; a checkpoint that is damaged or of another training is named in a warning."""

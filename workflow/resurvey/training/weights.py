@@ -5,7 +5,7 @@ import io
 import os
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from resurvey import files
 from resurvey.networks.build import Network
@@ -26,5 +26,5 @@ def write_model(network: Network, about: dict, folder: str | os.PathLike) -> Non
     folder = Path(folder)
     weights = folder / "model.safetensors"
     with files.atomic(weights) as part:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}, part)
+        part.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}))
     files.write_json({**about, "weights_sha256": files.sha256(weights)}, folder / "model.json")
