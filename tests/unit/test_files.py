@@ -14,7 +14,7 @@ from resurvey.errors import ResurveyError
 @pytest.fixture
 def table(tmp_path):
     """Four shards of 100 rows, sorted, a row group each."""
-    rows = pa.table({"shard": np.repeat(["0000", "0001", "0002", "0003"], 100), "value": np.random.rand(400)})
+    rows = pa.table({"shard": np.repeat(["0000", "0001", "0002", "0003"], 100), "value": np.arange(400.0)})
     path = tmp_path / "targets.parquet"
     files.write_table(rows, path, {"origin": "mock"}, row_group_size=100, compression="none", use_dictionary=False)
     return path, rows
@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 WRITERS = {
-    "targets.parquet": "files.write_table(pa.table({'a': np.random.rand(100_000)}), path, {})",
+    "targets.parquet": "files.write_table(pa.table({'a': np.arange(1e5)}), path, {})",
     "checkpoint.pt": "Checkpoint(path, 'x').save({'a': torch.rand(100_000)})",
     "model.safetensors": "write_model(torch.nn.Linear(300, 300), {}, path.parent)",
 }
