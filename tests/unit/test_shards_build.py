@@ -214,12 +214,17 @@ def test_published_arrays(tmp_path):
     keys = [(1, 50000, f) for f in range(6)]
     table = targets_table(keys, file=["train.fits"] * 5 + ["test.fits"], row=pa.array([0, 1, 2, 3, 9, 0], pa.int64()))
     rows = [("train.fits", "verified", None, -1, -1, -1, "file")]
+    axis = {"start": 4000.0, "step": 2.0, "pixels": 360}
     counts, shard, rejected, meta = build(
-        tmp_path, tmp_path, table, rows, settings(source="published"), {"origin": "real"}
+        tmp_path, tmp_path, table, rows, settings(source="published", grid=axis), {"origin": "real"}
     )
+    assert {key: meta["grid"][key] for key in axis} == axis  # what figures draw by; catalogues and figures need numbers
     assert counts == {"expected": 6, "read": 3, "rejected": 3}
     assert (meta["grid"]["scale"], meta["grid"]["pixels"], meta["ivar_known"]) == ("undocumented", 360, False)
     written = as_array(shard["flux"])
     assert written[:2].tobytes() == flux[:2].tobytes()
     assert written[2, 7] == 0 and as_array(shard["ivar"])[2].sum() == 359
     assert any("has 5 rows" in reason for reason in rejected["reason"].to_pylist())
+    wrong = settings(source="published", grid={**axis, "pixels": 3600})
+    with pytest.raises(ResurveyError, match=r"train\.fits: its int_flux has 360 pixels.*set grid\.pixels"):
+        build(tmp_path, tmp_path, table, rows, wrong, {"origin": "real"})

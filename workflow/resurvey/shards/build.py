@@ -45,7 +45,7 @@ def build_shard(
     if dataset.get("source", "archive") == "published":
         from resurvey.shards.published import build_published
 
-        return build_published(rows, read_table(downloads), raw, common, out, rejected)
+        return build_published(rows, read_table(downloads), raw, dataset["grid"], common, out, rejected)
     grid = Grid.from_settings(dataset["grid"])
     resampler = Resampler(grid, dataset.get("resample", "linear"), dataset.get("masks"))
     common |= {"grid": grid.meta(), "resample": resampler.method, "masks": resampler.masks, "ivar_known": True}

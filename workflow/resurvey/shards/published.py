@@ -20,11 +20,16 @@ GRID_NOTE = (
 )
 
 
-def build_published(targets: pa.Table, manifest: pa.Table, raw: Path, meta: dict, out: Path, rejected: Path) -> dict:
+def build_published(
+    targets: pa.Table, manifest: pa.Table, raw: Path, axis: dict, meta: dict, out: Path, rejected: Path
+) -> dict:
     """Write the shard of targets that name a `file` and a `row` in it; returns {expected, read, rejected}.
 
+    axis: the dataset's `grid` {start, step, pixels}, a name for the pixels by which they can be drawn; the shard's grid has
+    it with the scale `undocumented`, so nobody's spectra are resampled onto it.
+
     ivar is 1 where the flux is finite, as nothing is known of the errors (`ivar_known` false in the metadata). Raises
-    ResurveyError when the targets lack file and row, or the files differ in their number of pixels.
+    ResurveyError when the targets lack file and row, or the files' arrays have not the axis' number of pixels.
     """
     if not {"file", "row"} <= set(targets.column_names):
         raise ResurveyError("targets: lack the columns file and row, which a dataset with source: published needs")
@@ -39,13 +44,13 @@ def build_published(targets: pa.Table, manifest: pa.Table, raw: Path, meta: dict
             hdus = context.__enter__()
             opened.append(context)
             arrays[name] = _int_flux(hdus, raw / name)
-        pixels = {values.shape[1] for values in arrays.values()}
-        if len(pixels) > 1:
-            raise ResurveyError(
-                f"{', '.join(usable)}: have int_flux of {sorted(pixels)} pixels; they must be of one length"
-            )
-        size = pixels.pop() if pixels else int(meta.get("pixels", 3600))
-        grid = {"start": None, "step": None, "pixels": size, "unit": "Angstrom", "frame": None, "scale": "undocumented"}
+        size = axis["pixels"]
+        for name, values in arrays.items():
+            if values.shape[1] != size:
+                raise ResurveyError(
+                    f"{raw / name}: its int_flux has {values.shape[1]} pixels, the dataset's grid {size}; set grid.pixels"
+                )
+        grid = {**axis, "unit": "Angstrom", "frame": None, "scale": "undocumented"}
         complete = {**meta, "grid": {**grid, "note": GRID_NOTE}, "resample": "none", "ivar_known": False}
         with open_shard(targets, size, complete, out, rejected) as writer:
             for number, target in rows_of(targets, ("spectrum_id", "file", "row")):
