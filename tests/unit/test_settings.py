@@ -80,6 +80,16 @@ def test_mistakes_name_key_and_remedy(overrides, words):
     assert "Traceback" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "change", [{"dataset": "sdss_dr16_published"}, {"architecture": {"normalisation": "unit_norm"}}]
+)
+def test_models_that_share_a_network_see_the_same_spectra(change):
+    with pytest.raises(ResurveyError, match=r"shares ResNet_P.*set models\.gasnet2_sdss_zpdf\.dataset"):
+        load(preset="paper", models={"gasnet2_sdss": change}, archive="file:///mirror")
+    both = {name: change for name in ("gasnet2_sdss", "gasnet2_sdss_zpdf")}
+    assert load(preset="paper", models=both, archive="file:///mirror")["models"]
+
+
 def test_an_archive_is_asked_only_for_releases_that_it_can_hold():
     """The authors' arrays lie on another server than the survey's files; a mirror may hold whatever it likes."""
     authors = {name: {"dataset": "sdss_dr16_published"} for name in ("gasnet2_sdss", "gasnet2_sdss_zpdf")}

@@ -302,6 +302,13 @@ def _check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
             raise ResurveyError(
                 f"{where}: shares {network} with {other}, which does not train it; name it in models.{other}.only"
             )
+        mine = (model["dataset"], model["architecture"]["normalisation"])
+        its = (models[other]["dataset"], models[other]["architecture"]["normalisation"])
+        if mine != its:
+            raise ResurveyError(
+                f"{where}: shares {network} with {other}, whose dataset and normalisation are {' and '.join(its)} and not "
+                f"{' and '.join(mine)}; set models.{name}.dataset and architecture.normalisation to the same"
+            )
     length = dataset["grid"]["pixels"]
     shape = model["architecture"]
     for _ in shape["widths"]:
