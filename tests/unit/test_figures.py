@@ -7,9 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scoring_samples as samples
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from resurvey import cli, files
 from resurvey.errors import ResurveyError
-from resurvey.figures.make import make
+from resurvey.figures import style
+from resurvey.figures.fig14_bias_snr import bias_axis, name_line
+from resurvey.figures.make import make, read_inputs
 from resurvey.figures.registry import FIGURES, find, rooms
 from resurvey.figures.residual import binned
 from resurvey.metrics.paper import load_paper
@@ -170,3 +174,58 @@ def test_every_figure_of_the_paper_exists_and_has_a_caption():
         assert drawing in FIGURES
         assert (ROOT / "workflow" / "report" / f"{drawing}.rst").read_text().strip()
     assert {entry.get("figure", name) for name, entry in paper.figures.items()} == set(FIGURES)
+
+
+def drawn(name, sources):
+    """The matplotlib figure of `name`, laid out, and its renderer."""
+    inputs = read_inputs(name, [str(sources[FIGURES[name].needs])], load_paper("gasnet2"))
+    module = find(name)
+    fig = module.draw(module.data(inputs), {**inputs.meta, "paper": inputs.paper})
+    FigureCanvasAgg(fig).draw()
+    return fig, fig.canvas.get_renderer()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_words_leave_the_paper(name, sources):
+    fig, renderer = drawn(name, sources)
+    legends = [*fig.legends, *(axis.get_legend() for axis in fig.axes if axis.get_legend())]
+    texts = [*fig.texts, *(text for legend in legends for text in legend.get_texts())]
+    for axis in fig.axes:
+        texts += [*axis.texts, axis.title, axis.xaxis.label, axis.yaxis.label]
+    texts = [text for text in texts if text.get_visible() and text.get_text().strip()]
+    assert texts
+    for text in texts:
+        box = text.get_window_extent(renderer)
+        assert box.x0 >= -1 and box.x1 <= fig.bbox.x1 + 1, (text.get_text(), box, fig.bbox)
+
+
+def test_a_long_footer_is_broken_within_the_figure():
+    fig = style.figure(3.6, 2.0)
+    style.footer(
+        fig, {"model": "gasnet2_sdss", "head": "huber", "origin": "mock", "release": "sdss_dr16"}, style.PANEL_ORDER[:5]
+    )
+    FigureCanvasAgg(fig).draw()
+    (text,) = [text for text in fig.findobj(Text) if "MOCK" in text.get_text()]
+    assert text.get_window_extent(fig.canvas.get_renderer()).x0 >= 0
+    assert "Huber head" in text.get_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.12077, "0.121"), (0.00145, "0.001"), (0.0002, "0.0002"), (0.0, "0.000")]
+)
+def test_small_errors_are_not_printed_as_zero(value, shown):
+    assert style.short(value) == shown
+
+
+@pytest.mark.parametrize("mae", [0.0013, 0.02])
+def test_names_of_two_lines_stand_apart(mae):
+    fig = style.figure(2.3, 2.2)
+    axis = fig.subplots()
+    bias_axis(axis, pd.Series([1e-4, 1e-3]), 0.0015, mae)
+    name_line(axis, f"MAE = {mae:g}", mae, above=mae > 0.0015, right=False)
+    FigureCanvasAgg(fig).draw()
+    places = axis.transData.transform([(0, 0.0015), (0, mae)])[:, 1]
+    for text in axis.texts:
+        box = text.get_window_extent(fig.canvas.get_renderer())
+        assert not any(box.y0 < place < box.y1 for place in places), (text.get_text(), box, places)
+        assert box.y1 <= axis.bbox.y1

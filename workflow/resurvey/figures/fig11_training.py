@@ -43,7 +43,7 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [Line2D([], [], color="0.2", ls="--"), Line2D([], [], color="0.2", ls="-")]
     handles += [Line2D([], [], color=style.colour(label, labels), lw=1.6) for label in present]
-    fig.legend(handles, ["training", "validation", *present], loc="outside upper center", ncols=8, handlelength=1.6, columnspacing=1.0,
+    fig.legend(handles, ["training", "validation", *present], loc="outside upper center", ncols=4, handlelength=1.6, columnspacing=1.0,
                fontsize=6.3)  # fmt: skip
     style.footer(fig, meta)
     return fig
@@ -67,6 +67,7 @@ def _curves(axis, rows: pd.DataFrame, quantity: str, colour) -> None:
 def _classifier(axis, rows: pd.DataFrame) -> None:
     _curves(axis, rows, "loss", style.LOW)
     axis.set_yscale("log")
+    style.plain_numbers(axis)
     axis.tick_params(axis="y", which="both", right=False, colors=style.LOW)
     axis.yaxis.label.set_color(style.LOW)
     twin = axis.twinx()
@@ -80,4 +81,5 @@ def _redshift(axis, rows: pd.DataFrame, quantity: str, labels: list[str]) -> Non
     for label in rows["label"].unique():
         _curves(axis, rows[rows["label"] == label], quantity, style.colour(label, labels))
     axis.set_yscale("log")
+    style.plain_numbers(axis)
     axis.set_title("redshift ensembles", loc="left", pad=3)

@@ -48,17 +48,7 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         bias_axis(axis, rows["bias"], limit)
         estimate = "" if rows["estimate"].iloc[0] == "z_point" else " (ensemble mean)"
         axis.set_title(label + estimate, loc="left", pad=3)
-        legend = axis.legend(
-            loc="lower right",
-            handletextpad=0.1,
-            borderpad=0.2,
-            labelspacing=0.25,
-            frameon=True,
-            framealpha=0.8,
-            edgecolor="none",
-        )
-        for handle in legend.legend_handles:
-            handle.set(alpha=1, sizes=[10])
+        corner_legend(axis)
         label_edges(axis, index, len(labels), "Bias")
     style.footer(fig, meta, absent(data, paper))
     return fig
@@ -68,10 +58,24 @@ def bias_axis(axis, bias: pd.Series, limit: float, line: float = 0.0) -> None:
     """Logarithmic Bias axis with room for a legend below and for another `line` above, and the Good_Frac threshold."""
     axis.set_yscale("log")
     finite = bias.to_numpy()[np.isfinite(bias)]
-    axis.set_ylim(FLOOR * 0.03, max(2 * float(finite.max(initial=limit)), 5 * line))
+    axis.set_ylim(FLOOR * 0.03, max(2 * float(finite.max(initial=0)), 4 * limit, 4 * line))
     axis.axhline(limit, color="0.15", lw=0.8, ls="--", zorder=3)
-    axis.annotate(f"thr = {limit:g}", (1, limit), xycoords=("axes fraction", "data"), xytext=(-2, -8 if line else 2), textcoords="offset points",
-                  ha="right", fontsize=6.5)  # fmt: skip
+    name_line(axis, f"thr = {limit:g}", limit, above=limit >= line, right=True)
+
+
+def name_line(axis, words: str, value: float, above: bool, right: bool) -> None:
+    """The name of a horizontal line, on the side of it where no other line is, at the right or left edge."""
+    axis.annotate(words, (1 if right else 0, value), xycoords=("axes fraction", "data"), xytext=(-4 if right else 4, 1.5 if above else -2),
+                  textcoords="offset points", ha="right" if right else "left", va="bottom" if above else "top", fontsize=6.5, zorder=5,
+                  bbox={"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "pad": 0.4})  # fmt: skip
+
+
+def corner_legend(axis) -> None:
+    """A legend in the room below the points, its own points larger than theirs."""
+    legend = axis.legend(loc="lower right", handletextpad=0.1, borderpad=0.2, labelspacing=0.25, frameon=True, framealpha=0.8,
+                         edgecolor="none")  # fmt: skip
+    for handle in legend.legend_handles:
+        handle.set(alpha=1, sizes=[10])
 
 
 def label_edges(axis, index: int, n: int, ylabel: str) -> None:

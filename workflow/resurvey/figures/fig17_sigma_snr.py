@@ -42,6 +42,8 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
             mine = other == label
             axis.plot(line["sn"], line["sigma"], color="0.1" if mine else "0.6", ls="--", lw=1.2 if mine else 0.5, zorder=4 if mine else 1,
                       label="median" if mine else None)  # fmt: skip
+        if len(lines) > 1:
+            axis.plot([], [], color="0.6", ls="--", lw=0.5, label="other classes")
         axis.set(xscale="log", yscale="log", xlim=xlim, ylim=ylim)
         axis.set_title(label, loc="left", pad=3)
         axis.legend(loc="upper right")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from resurvey.errors import ResurveyError
 from resurvey.figures import style
-from resurvey.figures.fig14_bias_snr import FLOOR, bias_axis, label_edges
+from resurvey.figures.fig14_bias_snr import FLOOR, bias_axis, corner_legend, label_edges, name_line
 from resurvey.figures.inputs import Inputs, absent, redshift_rows
 from resurvey.metrics import redshift as rs
 from resurvey.metrics.scores import validation_mae
@@ -41,26 +41,9 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
                          label=f"{word}: {len(here) / len(rows):.2f}{good}")  # fmt: skip
         bias_axis(axis, rows["bias"], limit, mae)
         axis.axhline(mae, color="0.15", lw=0.9, ls=":", zorder=3)
-        axis.annotate(
-            f"MAE = {mae:.3g}",
-            (0, mae),
-            xycoords=("axes fraction", "data"),
-            xytext=(2, 2),
-            textcoords="offset points",
-            fontsize=6.5,
-        )
+        name_line(axis, f"MAE = {mae:.3g}", mae, above=mae > limit, right=False)
         axis.set_title(label, loc="left", pad=3)
-        legend = axis.legend(
-            loc="lower right",
-            handletextpad=0.1,
-            borderpad=0.2,
-            labelspacing=0.25,
-            frameon=True,
-            framealpha=0.8,
-            edgecolor="none",
-        )
-        for handle in legend.legend_handles:
-            handle.set(alpha=1, sizes=[10])
+        corner_legend(axis)
         label_edges(axis, index, len(labels), "Bias")
     style.footer(fig, meta, absent(data, paper))
     return fig

@@ -76,10 +76,11 @@ def _panel(top, main, rows: pd.DataFrame, label: str, paper, predicted: str, err
     main.plot([low, high], [low, high], color="0.2", lw=0.7, ls="--")
     main.set_xlim(low, high)
     main.set_ylim(low, high)
+    main.set_yticks([tick for tick in main.get_yticks() if low <= tick <= 0.95 * high])  # room for the panel above
     outside = int(((value < low) | (value > high)).sum())
     limit = paper.threshold(label)
-    text = (f"{label}\nMAE = {rs.mean_absolute_error(true, value):.3f}\n"
-            rf"$\Delta z$ = {rs.relative_error(true, value):.3f}" + f"\nGF = {rs.good_fraction(true, value, limit):.2f}"
+    text = (f"{label}\nMAE = {style.short(rs.mean_absolute_error(true, value))}\n"
+            rf"$\Delta z$ = {style.short(rs.relative_error(true, value))}" + f"\nGF = {rs.good_fraction(true, value, limit):.2f}"
             f"\nN = {len(rows)}" + (f" ({outside} outside)" if outside else ""))  # fmt: skip
     main.text(0.04, 0.96, text, transform=main.transAxes, va="top", fontsize=7, linespacing=1.25,
               bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0})  # fmt: skip

@@ -14,6 +14,8 @@ STELLAR = {"Ca K": 3934.8, "Ca H": 3969.6, r"H$\delta$": 4102.9, r"H$\gamma$": 4
 NEBULAR = {r"Ly$\alpha$": 1215.7, "C IV": 1549.5, "C III]": 1908.7, "Mg II": 2799.1, "[O II]": 3728.5, "Ca H,K": 3952.0,
            r"H$\beta$": 4862.7, "[O III]": 5008.2, "Mg b": 5176.6, "Na D": 5895.6, r"H$\alpha$": 6564.6, "[S II]": 6725.5}  # fmt: skip
 
+NEAR = 10.0  # [Å] flux so near to a named line is shown in full; elsewhere single pixels may be bad
+
 
 def data(inputs: Inputs, stars: bool) -> pd.DataFrame:
     """Long form: `label, spectrum_id, z, sn_median, wavelength, flux` of one example per class."""
@@ -46,9 +48,11 @@ def draw(data: pd.DataFrame, meta: dict, lines: dict[str, float]) -> Figure:
         scale = abs(np.nanmedian(flux)) or 1.0
         axis.plot(rows["wavelength"], flux / scale, color=style.colour(label, meta["paper"].labels), lw=0.5)
         low, high = np.nanquantile(flux / scale, [0.003, 0.998])
+        z = float(rows["z"].iloc[0]) if np.isfinite(rows["z"].iloc[0]) else 0.0
+        away = np.abs(rows["wavelength"].to_numpy()[:, None] - (1 + z) * np.array(list(lines.values())))
+        high = max(high, np.nanmax(flux[away.min(1) < NEAR], initial=-np.inf) / scale)
         reach = high - low
         axis.set_ylim(low - 0.12 * reach, high + 0.45 * reach)
-        z = float(rows["z"].iloc[0]) if np.isfinite(rows["z"].iloc[0]) else 0.0
         _mark(axis, lines, z, rows["wavelength"].min(), rows["wavelength"].max())
         redshift = f", z = {z:.3f}" if z else ""
         axis.set_title(f"{label}{redshift}, S/N = {rows['sn_median'].iloc[0]:.1f}", loc="right", fontsize=7.5, pad=2)
@@ -61,14 +65,15 @@ def draw(data: pd.DataFrame, meta: dict, lines: dict[str, float]) -> Figure:
 
 
 def _mark(axis, lines: dict[str, float], z: float, first: float, last: float) -> None:
-    """Thin lines at the observed wavelengths, names on top where they do not collide with the one before."""
-    previous = -np.inf
+    """Thin lines at the observed wavelengths, names on top; where one collides with that before, a row lower."""
+    ends = [-np.inf, -np.inf]  # where the last name of each row stands
     for name, rest in lines.items():
         place = rest * (1 + z)
         if not first + 20 < place < last - 20:
             continue
         axis.axvline(place, color="0.6", lw=0.4, ls=":", zorder=0)
-        if place - previous > 190 and place < last - 220:
-            axis.annotate(name, (place, 1), xycoords=("data", "axes fraction"), xytext=(1.5, -2), textcoords="offset points",
+        row = next((i for i, end in enumerate(ends) if place - end > 210), None)
+        if row is not None and place < last - 220:
+            axis.annotate(name, (place, 1), xycoords=("data", "axes fraction"), xytext=(1.5, -2 - 7 * row), textcoords="offset points",
                           va="top", fontsize=6, color="0.35")  # fmt: skip
-            previous = place
+            ends[row] = place

@@ -5,6 +5,7 @@ import textwrap
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation
 
 from resurvey.metrics.scorecard import survey_words
 
@@ -20,7 +21,8 @@ EXTRAGALACTIC = {
 LOW, MIDDLE, HIGH = "#d55e00", "#009e73", "#0072b2"
 ROBUST, UNSTABLE = "#0072b2", "#e69f00"
 PANEL_ORDER = ["GALAXY_AGN", "GALAXY_nan", "GALAXY_STARBURST", "GALAXY_STARFORMING", "QSO_BROADLINE", "QSO_nan"]
-LETTERS_PER_INCH = 24  # of the footer's type
+LETTERS_PER_INCH = 19  # of the footer's type, capitals included
+HEADS = {"huber": "Huber"}
 RC = {
     "font.family": "serif",
     "font.serif": ["STIXGeneral", "DejaVu Serif"],
@@ -96,11 +98,32 @@ def marker(n: int) -> dict:
     }
 
 
+def short(value: float) -> str:
+    """Three decimals as the paper prints them; one digit where that would print a zero."""
+    return f"{value:.3f}" if not 0 < abs(value) < 0.0005 else f"{value:.1g}"
+
+
+class _Plain(LogFormatterSciNotation):
+    """Which ticks of a logarithmic axis get a number is decided as ever; the number is plain: 0.3, not 3 x 10^-1."""
+
+    def __call__(self, x, pos=None):
+        return super().__call__(x, pos) and f"{x:g}"
+
+
+def plain_numbers(axis) -> None:
+    """Plain numbers on a logarithmic y axis that spans little more than a decade."""
+    low, high = axis.get_ylim()
+    if high < 20 * low:
+        axis.yaxis.set_major_formatter(_Plain())
+        axis.yaxis.set_minor_formatter(_Plain())
+
+
 def footer(fig: Figure, meta: dict, absent: list[str] | None = None) -> int:
     """Under the figure: model and head, what the spectra are, which classes are absent. Returns the number of lines."""
     words = []
     if meta.get("model"):
-        words.append(meta["model"] + (f" ({meta['head']} head)" if meta.get("head") else ""))
+        head = HEADS.get(meta.get("head"), meta.get("head"))
+        words.append(meta["model"] + (f" ({head} head)" if head else ""))
     words.append(survey_words(meta))
     if absent:
         words.append("not predicted: " + ", ".join(absent))
