@@ -1,5 +1,6 @@
 """`resurvey predict`: anybody's files in, one row or one reason per spectrum out."""
 
+import re
 import threading
 
 import numpy as np
@@ -107,3 +108,22 @@ def test_model_by_path_or_name(results, tmp_path):
     (results / "other/models/toy/ResNet_P").symlink_to(results / "run/models/toy/ResNet_P")
     with pytest.raises(ResurveyError, match="stands in several runs"):
         find_model("toy", results)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--out", "out.csv"], "give out.parquet"),
+        (["--out", "{tmp}"], "give .*parquet|is a folder"),
+        (["--out", "{tmp}/file/deeper/out.parquet"], "nothing can be written in"),
+        (["--threads", "0"], "give 1 or more"),
+    ],
+)
+def test_mistakes_are_told_before_the_work(results, spectra, tmp_path, capsys, monkeypatch, given, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("no folder")
+    given = [word.format(tmp=tmp_path) for word in given]
+    assert main(["predict", str(spectra), "--model", str(results / "run/models/toy"), *given]) == 2
+    printed = capsys.readouterr().err.strip()
+    assert len(printed.splitlines()) == 1 and re.search(message, printed)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "spectra"]

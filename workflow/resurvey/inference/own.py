@@ -46,6 +46,19 @@ def expand(names: Sequence[str]) -> list[Path]:
     return list(found)
 
 
+def checked_output(name: str) -> Path:
+    """The path of a result, told to be unusable before the work and not after it. Raises ResurveyError."""
+    path = Path(name)
+    if path.suffix != ".parquet":
+        raise ResurveyError(f"--out {name}: the rows are written as Parquet; give {path.with_suffix('.parquet')}")
+    if path.is_dir():
+        raise ResurveyError(f"--out {name}: is a folder; name a file in it, e.g. {path / 'out.parquet'}")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise ResurveyError(f"--out {name}: nothing can be written in {folder}; choose another folder")
+    return path
+
+
 def find_model(wish: str, results: str | os.PathLike = "results") -> tuple[Path, str]:
     """(folder of models, name) of a path to `models/{model}` or of a name looked for in `results/*/models`.
 
