@@ -92,3 +92,14 @@ def test_folder_passes_over_what_is_no_prediction(tmp_path):
     tables, histories = read_all([tmp_path])
     assert list(histories) == ["GALAXY_AGN"]
     assert [entry["file"].endswith("MANIFEST.csv") for entry in tables[0].left_out] == [True]
+
+
+def test_empty_and_truncated_files_are_told_in_one_line(tmp_path, capfd):
+    whole = published(tmp_path / "a.fits", n=200)
+    Table.read(whole)[:0].write(tmp_path / "none.fits")
+    with pytest.raises(ResurveyError, match=r"none\.fits: its table has no rows"):
+        read_tidy(tmp_path / "none.fits")
+    (tmp_path / "cut.fits").write_bytes(whole.read_bytes()[:9000])
+    with pytest.raises(ResurveyError, match=r"cut\.fits: is not a readable FITS file"):
+        read_tidy(tmp_path / "cut.fits")
+    assert capfd.readouterr().err == ""

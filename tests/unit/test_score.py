@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import scoring_samples as samples
 from resurvey import cli
@@ -148,3 +149,15 @@ def test_baselines_command(run, tmp_path):
     )
     row = next(r for r in csv.DictReader((tmp_path / "s.csv").open()) if r["quantity"] == "average_accuracy")
     assert float(row["majority_or_median"]) == pytest.approx(1 / 13)
+
+
+def test_rows_of_unknown_classes_are_told(tmp_path, capsys):
+    frame = pd.DataFrame({"CLASS": ["GALAXY"] * 3, "SUBCLASS": ["AGN", "BROADLINE", "BROADLINE"], "Z": [0.1, 0.2, 0.3],
+                          "pred_bar": [0.1, 0.2, 0.3]})  # fmt: skip
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    assert cli.main(["score", "--paper", "gasnet2", str(tmp_path / "p.csv"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    (entry,) = printed["left_out"]
+    assert entry["n"] == 2 and "GALAXY_BROADLINE" in entry["reason"]
+    (mean,) = [row for row in printed["rows"] if row["quantity"] == "mc_mean_dz" and row["class"] == "GALAXY"]
+    assert mean["ours"] == 0 and mean["difference"] is None and "not compared" in mean["note"]

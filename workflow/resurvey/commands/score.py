@@ -24,6 +24,7 @@ def run(args) -> None:
     from resurvey.metrics import scorecard as card
     from resurvey.metrics.networks import from_keras, read_networks
     from resurvey.metrics.paper import load_paper
+    from resurvey.metrics.scores import without_scores
     from resurvey.metrics.tables import PUBLISHED, read_all
 
     paper = load_paper(args.paper)
@@ -35,7 +36,7 @@ def run(args) -> None:
         networks[PUBLISHED] = from_keras(histories, paper.networks)
     baselines = files.read_json(args.baselines) if args.baselines else None
     rows = card.scorecard(paper, tables, networks, baselines)
-    left_out = [entry for table in tables for entry in table.left_out]
+    left_out = [entry for table in tables for entry in (*table.left_out, *without_scores(table, paper))]
     if args.out:
         with files.atomic(args.out) as part:
             part.write_text(card.to_csv(rows))

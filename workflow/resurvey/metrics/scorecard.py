@@ -74,18 +74,24 @@ def _row(key: tuple[str, str], score: Score | None, entry: dict | None, baseline
         "class": label,
         "paper": entry["printed"] if entry else None,
         "ours": score.value if score else None,
-        "difference": score.value - printed if score and entry else None,
+        "difference": score.value - printed if score and entry and not score.partial else None,
         "n": score.n if score else 0,
         "left_out": score.left_out if score else 0,
         "majority_or_median": baselines.get("trivial", {}).get(compared, {}).get(label),
         "pca_linear": baselines.get("pca_linear", {}).get(compared, {}).get(label),
         "convention": score.convention if score else None,
         "source": entry["source"] if entry else None,
-        "note": (entry.get("note") if entry else None)
-        if score
-        else "not measured: this model or table has no such prediction",
+        "note": _note(score, entry),
         **base,
     }
+
+
+def _note(score: Score | None, entry: dict | None) -> str | None:
+    if score is None:
+        return "not measured: this model or table has no such prediction"
+    if score.partial:
+        return "not compared: some of the paper's classes are not in this table"
+    return entry.get("note") if entry else None
 
 
 def to_csv(rows: list[dict]) -> str:

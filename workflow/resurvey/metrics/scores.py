@@ -19,6 +19,7 @@ class Score:
     n: int
     convention: str
     left_out: int = 0
+    partial: bool = False  # of fewer classes than the paper's number of that name
 
 
 KINDS = {
@@ -31,6 +32,15 @@ KINDS = {
 def all_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
     """Every measure that the table has the columns for."""
     return {**class_scores(tidy, paper), **redshift_scores(tidy, paper)}
+
+
+def without_scores(tidy: Tidy, paper: Paper) -> list[dict]:
+    """Rows of classes that the paper does not know, which enter no measure, as {file, n, reason}."""
+    others = tidy.table.loc[~tidy.table["label"].isin(paper.labels), "label"]
+    names = others.fillna("none").value_counts()
+    shown = ", ".join(map(str, names.index[:5])) + (", …" if len(names) > 5 else "")
+    reason = f"class is not one of the {len(paper.labels)} of {paper.name}: {shown}"
+    return [{"file": tidy.model, "n": len(others), "reason": reason}] if len(others) else []
 
 
 def class_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
@@ -99,7 +109,8 @@ def redshift_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
                 values = [scores[f"{kind}_dz", c] for c in members]
                 words = f"mean of the classes' Δz over {len(members)} of {len(wanted)} classes: {', '.join(members)}"
                 n = sum(v.n for v in values)
-                scores[f"{kind}_mean_dz", group] = Score(float(np.mean([v.value for v in values])), n, words)
+                mean = float(np.mean([v.value for v in values]))
+                scores[f"{kind}_mean_dz", group] = Score(mean, n, words, partial=len(members) < len(wanted))
     return scores
 
 

@@ -1,6 +1,7 @@
 """Any predictions file → the tidy table that scores and figures read (columns and mapping: metrics/layouts.py)."""
 
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,11 +108,14 @@ def _read_fits(path: Path) -> tuple[pd.DataFrame, dict]:
     from astropy.io import fits
 
     try:
-        with fits.open(path, memmap=False) as units:
+        with warnings.catch_warnings(), fits.open(path, memmap=False) as units:
+            warnings.simplefilter("ignore")  # a truncated file is told below, once
             tables = [unit for unit in units if isinstance(unit, fits.BinTableHDU)]
             if not tables:
                 raise ResurveyError(f"{path}: holds no binary table")
             unit = max(tables, key=lambda unit: len(unit.data))
+            if not len(unit.data):
+                raise ResurveyError(f"{path}: its table has no rows")
             header = {
                 key: units[0].header.get(key.upper()) for key in ("origin", "release", "dataset", "model", "head")
             }
