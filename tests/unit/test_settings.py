@@ -86,7 +86,7 @@ def test_mistakes_name_key_and_remedy(overrides, words):
 def test_models_that_share_a_network_see_the_same_spectra(change):
     with pytest.raises(ResurveyError, match=r"shares ResNet_P.*set models\.gasnet2_sdss_zpdf\.dataset"):
         load(preset="paper", models={"gasnet2_sdss": change}, archive="file:///mirror")
-    both = {name: change for name in ("gasnet2_sdss", "gasnet2_sdss_zpdf")}
+    both = dict.fromkeys(("gasnet2_sdss", "gasnet2_sdss_zpdf"), change)
     assert load(preset="paper", models=both, archive="file:///mirror")["models"]
 
 
