@@ -36,10 +36,12 @@ def one(**changes):
     }
     predicted |= {name: 1e-4 for name in predicted if name.startswith("z_std_")} | changes.pop("pred", {})
     networks, origin = samples.networks(changes.pop("trained_on", "mock")), changes.pop("origin", "mock")
+    head, entry = changes.pop("head", "huber"), changes.pop("entry", ENTRY)
+    networks = [network if network["role"] == "classifier" else {**network, "head": head} for network in networks]
     for name, value in changes.items():
         row = row.set_column(row.column_names.index(name), name, pa.array([value], row[name].type))
     row = row.replace_schema_metadata(files.with_meta(row.schema, {"origin": origin, "grid": samples.GRID}).metadata)
-    return assemble(pa.Table.from_pylist([predicted]), row, {"classes": {"GALAXY_AGN": ENTRY}}, networks).to_pylist()[0]
+    return assemble(pa.Table.from_pylist([predicted]), row, {"classes": {"GALAXY_AGN": entry}}, networks).to_pylist()[0]
 
 
 def test_a_good_galaxy():
@@ -79,6 +81,15 @@ def test_a_star_has_no_redshift():
 )
 def test_each_flag(changes, expected):
     assert names(one(**changes)["flags"]) == names(int(expected))
+
+
+def test_widths_of_bins_are_no_instability():
+    """z_std of the bins head is wider than the validation MAE by the width of its bins; its calibrated error is not."""
+    wide = {"z_std_GALAXY_AGN": 0.002}
+    narrow = {**ENTRY, "error": [error / 100 for error in ENTRY["error"]]}
+    assert one(pred=dict(wide), head="huber", entry=narrow)["flags"] == Flag.UNSTABLE
+    assert one(pred=dict(wide), head="bins", entry=narrow)["flags"] == 0
+    assert one(pred=dict(wide), head="bins")["flags"] == Flag.UNSTABLE
 
 
 def test_unknown_values_set_no_bit():

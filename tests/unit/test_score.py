@@ -151,6 +151,15 @@ def test_baselines_command(run, tmp_path):
     assert float(row["majority_or_median"]) == pytest.approx(1 / 13)
 
 
+def test_robust_fraction_of_the_bins_head_is_that_of_its_calibrated_error(run):
+    tidy, paper = read_tidy(run["tidy"]), load_paper("gasnet2")
+    limit = tidy.meta["val_mae"]["QSO_nan"]
+    tidy.table["z_std"], tidy.table["z_err"] = 2 * limit, 0.5 * limit
+    for head, expected in (("huber", 0), ("bins", 1)):
+        tidy.meta["head"] = head
+        assert all_scores(tidy, paper)["robust", "QSO_nan"].value == expected
+
+
 def test_rows_of_unknown_classes_are_told(tmp_path, capsys):
     frame = pd.DataFrame({"CLASS": ["GALAXY"] * 3, "SUBCLASS": ["AGN", "BROADLINE", "BROADLINE"], "Z": [0.1, 0.2, 0.3],
                           "pred_bar": [0.1, 0.2, 0.3]})  # fmt: skip

@@ -23,8 +23,8 @@ def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None,
     targets: `spectrum_id` and any of the catalogue's fixed columns (a shard's, say); its `z` is the label. What is absent
       becomes null. Its `resurvey` metadata says `origin` and `grid` of the spectra.
     calibration: the content of the model's calibration.json, or None: z_err is null.
-    models: the model.json of the networks; read are `role`, `class`, `origin`, `grid`, `metrics.val_mae`,
-      `metrics.z_min`, `metrics.z_max`.
+    models: the model.json of the networks; read are `role`, `class`, `origin`, `grid`, `head`,
+      `metrics.val_mae`, `metrics.z_min`, `metrics.z_max`.
     Raises ResurveyError when a prediction has no row in `targets` or ids repeat.
     """
     labels, redshift, _ = classes_of(predictions.column_names)
@@ -58,7 +58,7 @@ def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None,
     }
     if "n_good" not in data:
         raise ResurveyError("the spectra's table lacks n_good (good pixels of the grid); make the shard again")
-    data["flags"] = pa.array(_flags(data, labels, best, z, std, models, meta), pa.int32())
+    data["flags"] = pa.array(_flags(data, labels, best, z, std, err, models, meta), pa.int32())
     schema = catalogue_schema(predictions.column_names)
     arrays = [data[f.name].cast(f.type) if f.name in data else pa.nulls(len(best), f.type) for f in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -105,7 +105,14 @@ def _nullable(values: np.ndarray) -> pa.Array:
 
 
 def _flags(
-    data: dict, labels: list[str], best: np.ndarray, z: np.ndarray, std: np.ndarray, models: list[dict], meta: dict
+    data: dict,
+    labels: list[str],
+    best: np.ndarray,
+    z: np.ndarray,
+    std: np.ndarray,
+    err: np.ndarray,
+    models: list[dict],
+    meta: dict,
 ):
     """The bits of each row, int32; a comparison with an unknown value (null) sets no bit."""
     bits = np.zeros(len(best), np.int32)
@@ -117,10 +124,12 @@ def _flags(
         return _array(data[name]) if name in data else np.full(len(best), np.nan)
 
     known = learned(models)
+    binned = {m.get("class") for m in models if m.get("role") == "redshift" and m.get("head") == "bins"}
     extragalactic = np.array([not label.startswith("STAR") for label in [*labels, "STAR"]])[best]
     for index, label in enumerate(labels):
         here, limits = best == index, known.get(label, {})
-        mark(Flag.UNSTABLE, here & (std >= limits.get("val_mae", np.inf)))
+        sigma = np.where(np.isfinite(err), err, std) if label in binned else std
+        mark(Flag.UNSTABLE, here & (sigma >= limits.get("val_mae", np.inf)))
         mark(Flag.Z_RANGE, here & ((z < limits.get("z_min", -np.inf)) | (z > limits.get("z_max", np.inf))))
         has_network = f"z_{label}" in data
         mark(Flag.NO_NETWORK, here & extragalactic & (not has_network))

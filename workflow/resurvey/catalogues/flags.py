@@ -27,7 +27,7 @@ class Flag(IntFlag):
 
 
 MEANING = {
-    Flag.UNSTABLE: "z_std is not below the network's mean absolute error on the validation split (paper §4.2.3: not robust)",
+    Flag.UNSTABLE: "z_std (of the bins head, whose z_std cannot fall below the width of a bin: z_err) is not below the network's mean absolute error on the validation split (paper §4.2.3: not robust)",
     Flag.LOW_PROB: f"class_prob < {LOW_PROBABILITY}: no class has the majority",
     Flag.LOW_SN: f"sn_median < {LOW_SN_BELOW:g}",
     Flag.MISSING_PIXELS: f"more than {MISSING_FRACTION:.0%} of the grid's pixels are masked or not covered",

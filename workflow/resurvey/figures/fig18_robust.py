@@ -1,4 +1,7 @@
-"""Fig. 18: Bias against redshift for robust (σ below the validation MAE) and unstable predictions."""
+"""Fig. 18: Bias against redshift for robust (σ below the validation MAE) and unstable predictions.
+
+σ is z_std, as in the paper; for the head over bins z_err (metrics.scores.robust_column says why).
+"""
 
 import numpy as np
 import pandas as pd
@@ -9,12 +12,13 @@ from resurvey.figures import style
 from resurvey.figures.fig14_bias_snr import FLOOR, bias_axis, corner_legend, label_edges, name_line
 from resurvey.figures.inputs import Inputs, absent, redshift_rows
 from resurvey.metrics import redshift as rs
-from resurvey.metrics.scores import validation_mae
+from resurvey.metrics.scores import robust_column, validation_mae
 
 
 def data(inputs: Inputs) -> pd.DataFrame:
-    """`label, z_true, bias, z_std, val_mae, robust` of every spectrum with an ensemble redshift."""
-    rows = redshift_rows(inputs, ["z_true", "z_pred", "z_std"])
+    """`label, z_true, z_std or z_err, bias, val_mae, robust` of every spectrum with an ensemble redshift."""
+    sigma = robust_column(inputs.tidy)
+    rows = redshift_rows(inputs, ["z_true", "z_pred", sigma])
     limits = {label: value for label, (value, _) in validation_mae(inputs.tidy, inputs.paper).items()}
     lost = sorted(set(rows["label"]) - limits.keys())
     if lost:
@@ -22,8 +26,8 @@ def data(inputs: Inputs) -> pd.DataFrame:
             f"no validation MAE is known for {', '.join(lost)}; train again, model.json must give metrics.val_mae"
         )
     bias = rs.bias(rows["z_true"].to_numpy(float), rows["z_pred"].to_numpy(float))
-    rows = rows[["spectrum_id", "label", "z_true", "z_std"]].assign(bias=bias, val_mae=rows["label"].map(limits))
-    return rows.assign(robust=rows["z_std"] < rows["val_mae"])
+    rows = rows[["spectrum_id", "label", "z_true", sigma]].assign(bias=bias, val_mae=rows["label"].map(limits))
+    return rows.assign(robust=rows[sigma] < rows["val_mae"])
 
 
 def draw(data: pd.DataFrame, meta: dict) -> Figure:

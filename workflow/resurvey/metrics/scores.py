@@ -90,6 +90,12 @@ def validation_mae(tidy: Tidy, paper: Paper) -> dict[str, tuple[float, str]]:
     return {label: (value, "Table 4 as printed") for label, value in paper.val_mae.items()}
 
 
+def robust_column(tidy: Tidy) -> str:
+    """What the validation MAE is compared with: the paper's σ, for the head over bins the recalibrated error, since the width of
+    its distributions cannot fall below that of a bin."""
+    return "z_err" if tidy.meta.get("head") == "bins" and tidy.table["z_err"].notna().any() else "z_std"
+
+
 def redshift_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
     """MAE, Δz, Good_Frac (also by S/N), NMAD, outliers, t, coverage, robust fraction per class, and means over classes."""
     scores = {}
@@ -100,7 +106,7 @@ def redshift_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
             if rows[column].notna().any():
                 scores |= _one(rows, label, kind, column, words, paper)
         if rows["z_std"].notna().any():
-            scores |= _uncertainty(rows, label, limits.get(label))
+            scores |= _uncertainty(rows, label, limits.get(label), robust_column(tidy))
     for kind in KINDS:
         for group in paper.good_fraction:
             members = [c for c in paper.redshift_labels if cl.superclass(c) == group and (f"{kind}_dz", c) in scores]
@@ -145,8 +151,8 @@ def _one(rows: pd.DataFrame, label: str, kind: str, column: str, words: str, pap
     return scores
 
 
-def _uncertainty(rows: pd.DataFrame, label: str, limit: tuple[float, str] | None) -> dict:
-    """Scores of σ: median, robust fraction, t < 3 and coverage, also of the recalibrated error."""
+def _uncertainty(rows: pd.DataFrame, label: str, limit: tuple[float, str] | None, robust: str) -> dict:
+    """Scores of σ: median, robust fraction (of the column `robust`), t < 3 and coverage, also of the recalibrated error."""
     usable = np.isfinite(rows[["z_true", "z_pred", "z_std"]]).all(axis=1)
     left, used = int((~usable).sum()), rows[usable]
     true, predicted, std = (used[c].to_numpy(float) for c in ("z_true", "z_pred", "z_std"))
@@ -157,8 +163,8 @@ def _uncertainty(rows: pd.DataFrame, label: str, limit: tuple[float, str] | None
     }
     if limit is not None:
         value, source = limit
-        words = f"fraction with z_std < {value:.4g} ({source})"
-        scores["robust", label] = Score(rs.robust_fraction(std, value), n, words, left)
+        words = f"fraction with {robust} < {value:.4g} ({source})"
+        scores["robust", label] = Score(rs.robust_fraction(used[robust].to_numpy(float), value), n, words, left)
     for column in ("z_std", "z_err"):
         sigma = used[column].to_numpy(float)
         here = np.isfinite(sigma)
