@@ -51,6 +51,7 @@ def test_every_spectrum_has_a_row_or_a_reason(results, spectra, tmp_path, capsys
     assert code == 0, printed.err
     table, rejected = files.read_table(out).to_pandas(), files.read_table(tmp_path / "out.rejected.parquet").to_pandas()
     assert len(table) == 12 and len(rejected) == 3
+    assert sorted(rejected["file"]) == sorted(str(spectra / f"{name}.txt") for name in ("empty", "letter", "infrared"))
     assert sorted(rejected["stage"]) == ["read", "read", "resample"] and rejected["reason"].str.len().min() > 10
     assert "trained on mock spectra and met real ones" in printed.err
     from resurvey.catalogues.flags import Flag

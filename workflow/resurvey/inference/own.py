@@ -16,7 +16,7 @@ from resurvey.inference.models import Model
 from resurvey.inference.predict import ROWS, Predictor
 from resurvey.surveys.spectrum import Rejected, Spectrum, median_sn
 
-REJECTED = pa.schema([("spectrum_id", pa.string()), ("reason", pa.string()), ("stage", pa.string())])
+REJECTED = pa.schema([(name, pa.string()) for name in ("spectrum_id", "file", "reason", "stage")])
 COPIED = {
     **dict.fromkeys(("plate", "mjd", "fiberid", "survey_zwarning"), pa.int32()),
     **dict.fromkeys(("ra", "dec", "survey_z"), pa.float64()),
@@ -165,12 +165,12 @@ def _batches(paths: Sequence[Path], model: Model, refused: list[dict]) -> Iterat
     for path, spectrum in _spectra(paths):
         name = spectrum.spectrum_id
         if isinstance(spectrum, Rejected):
-            refused.append({"spectrum_id": name, "reason": spectrum.reason, "stage": "read"})
+            refused.append({"spectrum_id": name, "file": str(path), "reason": spectrum.reason, "stage": "read"})
             continue
         try:
             flux, _, coverage = resampler(spectrum)
         except ResurveyError as error:
-            refused.append({"spectrum_id": name, "reason": str(error), "stage": "resample"})
+            refused.append({"spectrum_id": name, "file": str(path), "reason": str(error), "stage": "resample"})
             continue
         unique = name if name not in seen else f"{name} ({path})"
         seen.add(unique)
