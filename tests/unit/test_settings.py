@@ -101,6 +101,13 @@ def test_an_archive_is_asked_only_for_releases_that_it_can_hold():
         assert load(preset="paper", models=authors, archive=root)["archive"]["root"] == root
 
 
+def test_a_mock_survey_may_be_served():
+    archive = load(preset="demo", archive="mock+http://127.0.0.1:8000/")["archive"]
+    assert archive == {"kind": "url", "name": "mock_127.0.0.1_8000", "root": "http://127.0.0.1:8000", "origin": "mock"}
+    with pytest.raises(ResurveyError, match="archive"):
+        load(preset="demo", archive="mock+mock")
+
+
 def test_the_mock_survey_is_of_one_release():
     both = {"sdss_dr16_all": {"release": "sdss_dr17", "grid": {"step": 4.0, "pixels": 1251}}}
     with pytest.raises(ResurveyError, match="one release"):

@@ -191,13 +191,16 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
 
 
 def _archive(value: str, run: str) -> dict:
-    """Where raw files come from: the mock archive is made first and then read like any mirror."""
+    """Where raw files come from: the mock archive is made first and then read like any mirror. `mock+` before a root says
+    that a mock archive lies there, as where one is served to try the transfer."""
     if value == "mock":
         origin = Path("resources", f"mock_{run}", "origin")
         return {"kind": "mock", "name": f"mock_{run}", "root": str(origin), "origin": "mock"}
+    origin, value = ("mock", value.removeprefix("mock+")) if value.startswith("mock+") else ("real", value)
     parts = urlsplit(value)
     name = parts.netloc or "mirror" + re.sub(r"[^A-Za-z0-9]+", "_", parts.path).rstrip("_")
-    return {"kind": "url", "name": name.replace(":", "_"), "root": value.rstrip("/"), "origin": "real"}
+    name = ("mock_" if origin == "mock" else "") + name.replace(":", "_")
+    return {"kind": "url", "name": name, "root": value.rstrip("/"), "origin": origin}
 
 
 def _check_archive(archive: dict, releases: dict, where: str) -> None:

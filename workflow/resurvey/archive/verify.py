@@ -34,7 +34,7 @@ def require_origin(file: Path, release: Release, path: str) -> None:
     if mock and release.origin == "real":
         raise ResurveyError(
             f"archive: {release.url(path)} is a file of the mock survey (MOCK = T) under a root that is taken as real; "
-            "set archive: mock in config.yaml"
+            f"set archive: mock in config.yaml, or mock+{release.root} to read this copy of it"
         )
     if not mock and release.origin == "mock":
         raise ResurveyError(
