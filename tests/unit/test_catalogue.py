@@ -192,6 +192,21 @@ def test_the_same_plate_in_two_shards_is_an_error(run, capsys):
     assert "plate 300, mjd 55000 stands in shard 0000 and in shard 0001" in capsys.readouterr().err
 
 
+def test_released_arrays_have_plates_in_several_shards(run, capsys):
+    """They come in the order of their files, not of plates; there it is the spectra that must not stand twice."""
+    for name in ("0000", "0001"):
+        path = run["shards"] / f"{name}.parquet"
+        table, meta = files.read_table(path), files.read_meta(path)
+        number = table.schema.get_field_index("plate")
+        table = table.set_column(number, "plate", pa.array([300] * len(table), pa.int32()))
+        files.write_table(table, path, {**meta, "grid": {**meta["grid"], "scale": "undocumented"}})
+    assert samples.merge_run(run) == 0, capsys.readouterr().err
+    for folder in ("shards", "predictions"):
+        (run[folder] / "0001.parquet").write_bytes((run[folder] / "0000.parquet").read_bytes())
+    assert samples.merge_run(run) == 2
+    assert "spectrum_id 0300-55000-0001 stands in shard 0000 and in shard 0001" in capsys.readouterr().err
+
+
 def test_a_duplicate_key_within_a_shard_is_an_error(run, capsys):
     path = run["predictions"] / "0000.parquet"
     table, meta = files.read_table(path), files.read_meta(path)

@@ -54,7 +54,8 @@ def merge(predictions, shards, targets, count, calibration, models, model, out, 
                 table = _shard(
                     Path(predictions, f"{name}.parquet"), Path(shards, f"{name}.parquet"), calibrations, networks
                 )
-                _unseen(table, name, seen)
+                grid = metas[str(Path(shards, f"{name}.parquet"))].get("grid") or {}
+                _unseen(table, name, seen, by_row=grid.get("scale") == "undocumented")
                 lost = _rejected(Path(shards, f"{name}.rejected.parquet"))
                 wanted = expected.pop(name, 0)
                 if len(table) + len(lost) != wanted:
@@ -106,12 +107,18 @@ def _shard(predicted: Path, shard: Path, calibration: dict | None, networks: lis
     return table.sort_by([(key, "ascending") for key in ("plate", "mjd", "fiberid", "spectrum_id")])
 
 
-def _unseen(table: pa.Table, name: str, seen: dict) -> None:
-    """Spectra are unique over all shards: unique within one (assemble), and no (plate, mjd) stands in two."""
-    groups = set(zip(*(table[key].to_pylist() for key in ("plate", "mjd")), strict=True)) if len(table) else set()
-    for group in groups & seen.keys():
+def _unseen(table: pa.Table, name: str, seen: dict, by_row: bool) -> None:
+    """Spectra are unique over all shards: unique within one (assemble), and no (plate, mjd) stands in two.
+
+    by_row: released arrays, whose plates are spread over the shards; there each spectrum is looked at.
+    """
+    keys = ("spectrum_id",) if by_row else ("plate", "mjd")
+    groups = set(zip(*(table[key].to_pylist() for key in keys), strict=True))
+    if again := groups & seen.keys():
+        group = min(again)
+        what = ", ".join(f"{key} {value}" for key, value in zip(keys, group, strict=True))
         raise ResurveyError(
-            f"plate {group[0]}, mjd {group[1]} stands in shard {seen[group]} and in shard {name}: its spectra would be "
+            f"{what} stands in shard {seen[group]} and in shard {name}: its spectra would be "
             "catalogued twice; delete both shards and make them again"
         )
     seen.update(dict.fromkeys(groups, name))
