@@ -281,3 +281,18 @@ def test_table_of_spectra(tmp_path):
     first, second = registry.read_all(tmp_path / "t.fits")
     assert (first.survey_class, second.spectrum_id) == ("QSO", "0005-5-0005")
     assert np.array_equal(second.flux, flux[1]) and second.wavelength[9] == pytest.approx(10**3.6009)
+
+
+@pytest.mark.parametrize("unit", [1e-17, 1e-19, 1e-23])
+@pytest.mark.parametrize("names", ["wavelength,flux,error", "wavelength,flux,ivar"])
+def test_text_in_erg_keeps_its_errors(tmp_path, unit, names):
+    """Errors of 1e-20 erg/s/cm²/Å are an inverse variance of 1e40, beyond float32."""
+    wavelength = np.arange(4000.0, 4100.0)
+    flux, error = np.linspace(1, 3, 100), np.full(100, 0.01)
+    last = error * unit if "error" in names else (error * unit) ** -2
+    np.savetxt(
+        tmp_path / "erg.csv", np.column_stack([wavelength, flux * unit, last]), delimiter=",", header=names, comments=""
+    )
+    spectrum = registry.read(tmp_path / "erg.csv")
+    np.testing.assert_allclose(spectrum.flux, flux * unit / 1e-17, rtol=1e-5)
+    np.testing.assert_allclose(spectrum.flux * np.sqrt(spectrum.ivar), flux / error, rtol=1e-5)

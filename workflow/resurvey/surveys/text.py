@@ -1,7 +1,7 @@
 """Plain text: wavelength, flux and, where there is a third column, an error; blanks, tabs, commas or semicolons between them.
 
 Assumed where the file does not say: wavelengths in Å in vacuum (values below 10 are log10 λ), flux in 1e-17 erg/s/cm²/Å
-(networks see normalised flux, so the unit does not matter to them), a third column without a name is the 1 σ error.
+(networks see normalised flux, so the unit does not matter to them; numbers below 1e-10 are erg/s/cm²/Å), a third column without a name is the 1 σ error.
 A header line with names (wavelength, flux, ivar, error, …) decides; other columns are ignored. A comment that says `air`
 makes the wavelengths air wavelengths, which are converted.
 """
@@ -17,6 +17,7 @@ from resurvey.surveys.spectrum import Spectrum, checked_wavelength, median_sn, p
 
 NAME = "text"
 _COMMENT = "#;!%"
+UNIT, SMALL = 1e-17, 1e-10  # of the survey's fluxes [erg/s/cm²/Å]; a typical flux below SMALL is not in this unit
 TITLES = 5  # lines of words without a comment sign that may stand above the numbers
 _COLUMNS = {
     "wavelength": {"wavelength", "wave", "lambda", "lam", "wl", "loglam", "log_wavelength", "wavelength_vac"},
@@ -95,8 +96,17 @@ def _pick(table: np.ndarray, names: list[str] | None, name: str) -> dict[str, np
     return dict(zip(("wavelength", "flux", "error"), table.T, strict=False))
 
 
+def _in_survey_units(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns with flux in 1e-17 erg/s/cm²/Å where it is in erg/s/cm²/Å, whose inverse variance float32 cannot hold."""
+    typical = np.nanmedian(np.abs(columns["flux"])) if np.isfinite(columns["flux"]).any() else 0.0
+    if not 0 < typical < SMALL:
+        return columns
+    powers = {"flux": 1, "error": 1, "ivar": -2}
+    return {key: values / UNIT ** powers.get(key, 0) for key, values in columns.items()}
+
+
 def _spectrum(table: np.ndarray, names: list[str] | None, remarks: str, name: str) -> Spectrum:
-    columns = _pick(table, names, name)
+    columns = _in_survey_units(_pick(table, names, name))
     wavelength, flux = columns["wavelength"], columns["flux"].astype(np.float32)
     if np.nanmax(wavelength) < 10:
         wavelength = 10.0**wavelength
