@@ -223,3 +223,10 @@ def test_log_grid_edges_meet_and_hold_the_centres():
     assert loggrid.index_of(np.float32(3.5794), 1e-4) == 35794
     assert loggrid.index_of(3.57945, 1e-4) is None
     assert loggrid.index_of(3.5794, 2e-4) is None
+
+
+def test_a_spectrum_without_flux_is_refused():
+    wavelength = np.arange(4000.0, 4100.0)
+    dark = make(wavelength, np.zeros(100), np.ones(100))
+    with pytest.raises(ResurveyError, match="flux is 0 at every pixel"):
+        Resampler(Grid(4000.0, 1.0, 100))(dark)

@@ -39,7 +39,7 @@ class Resampler:
     def into(self, spectrum: Spectrum, flux: np.ndarray, ivar: np.ndarray) -> Coverage:
         """Write the spectrum onto the grid into `flux` and `ivar`, both (pixels,) float32, contiguous.
 
-        Raises ResurveyError when the spectrum has no usable pixel, or none on the grid.
+        Raises ResurveyError when the spectrum has no usable pixel, none on the grid, or no flux at all.
         """
         size = spectrum.flux.size
         if self._use.size < size:
@@ -63,6 +63,8 @@ class Resampler:
             raise ResurveyError(
                 f"{spectrum.spectrum_id}: covers {minimum:.0f} to {maximum:.0f} Å, nothing of the grid {grid.start:g} to {end:g} Å"
             )
+        if not flux.any() and not spectrum.flux.any():
+            raise ResurveyError(f"{spectrum.spectrum_id}: its flux is 0 at every pixel: nothing was measured")
         return Coverage(int(kernels.count_good(ivar)), minimum, maximum)
 
     def __call__(self, spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray, Coverage]:
