@@ -105,6 +105,10 @@ def test_model_by_path_or_name(results, tmp_path):
         find_model("toys", results)
     with pytest.raises(ResurveyError, match=r"train one, e\.g\. make demo"):
         find_model("toy", tmp_path)
+    with pytest.raises(ResurveyError, match=r"models: holds the models one, two; give one, e\.g\. .*models/one"):
+        for name in ("one", "two"):
+            files.write_json({"model": name}, tmp_path / "models" / name / "ResNet_P/model.json")
+        find_model(str(tmp_path / "models"))
     (results / "other/models/toy").mkdir(parents=True)
     (results / "other/models/toy/ResNet_P").symlink_to(results / "run/models/toy/ResNet_P")
     with pytest.raises(ResurveyError, match="stands in several runs"):

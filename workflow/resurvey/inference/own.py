@@ -65,7 +65,11 @@ def find_model(wish: str, results: str | os.PathLike = "results") -> tuple[Path,
     Raises ResurveyError when it is nowhere, or in more than one run.
     """
     path = Path(wish)
-    if path.is_dir() and any(path.rglob("model.json")):
+    found = sorted(path.rglob("model.json")) if path.is_dir() else []
+    names = sorted({files.read_json(file).get("model") or path.name for file in found})
+    if len(names) > 1:
+        raise ResurveyError(f"--model {wish}: holds the models {', '.join(names)}; give one, e.g. {path / names[0]}")
+    if found:
         path = path.resolve()
         return path.parent, path.name
     known = sorted({p.parents[1] for p in Path(results).glob("*/models/*/*/model.json")})
