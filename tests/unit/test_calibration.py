@@ -104,7 +104,7 @@ def predictions(tmp_path):
 
 
 def test_only_the_class_of_the_validation_split_is_used(predictions):
-    result = calibrate(*predictions)
+    result = calibrate(*predictions, "m")
     entry = result["classes"]["GALAXY_nan"]
     assert entry["n"] == 200 and max(entry["error"]) < 1
     assert entry["coverage"]["z_err"][0] == pytest.approx(0.683, abs=0.05)
@@ -117,5 +117,7 @@ def test_predictions_of_different_weights_are_refused(predictions):
     meta = {**files.read_meta(paths[1]), "weights": {"ResNet_7": "other"}}
     files.write_table(files.read_table(paths[1]), paths[1], meta)
     with pytest.raises(ResurveyError, match=r"0001\.parquet: was predicted by other networks"):
-        calibrate(paths, targets, out)
+        calibrate(paths, targets, out, "m")
+    with pytest.raises(ResurveyError, match=r"0000\.parquet: holds predictions of model m, not of other"):
+        calibrate(paths, targets, out, "other")
     assert not out.exists()

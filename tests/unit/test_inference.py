@@ -11,9 +11,10 @@ import torch
 import toy_spectra as toy
 from resurvey import files
 from resurvey.errors import ResurveyError
+from resurvey.files import read_settings
 from resurvey.inference import engines
 from resurvey.inference.engines import OpenVinoEngine, TorchEngine, make_engine, run_batches, seen_by
-from resurvey.inference.inputs import read_settings, shard_paths
+from resurvey.inference.inputs import shard_paths
 from resurvey.inference.models import find_homes, load_model, load_network
 from resurvey.inference.predict import Predictor, compare, predict_shard
 from resurvey.networks.build import build

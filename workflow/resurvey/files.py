@@ -55,6 +55,16 @@ def read_json(path: str | os.PathLike) -> dict:
         raise ResurveyError(f"{path}: is not JSON ({error}); delete it and run again") from error
 
 
+def read_settings(text: str) -> dict:
+    """Settings given on a command line: JSON text, or the path of a JSON file. Raises ResurveyError for anything else."""
+    if not text.lstrip().startswith("{"):
+        return read_json(text)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ResurveyError(f"--settings: is not JSON ({error}); give JSON text or the path of a JSON file") from error
+
+
 def with_meta(schema: pa.Schema, meta: dict) -> pa.Schema:
     """`schema` with `meta` as its `resurvey` entry (other entries are kept)."""
     return schema.with_metadata({**(schema.metadata or {}), META_KEY: json.dumps(meta, allow_nan=False).encode()})

@@ -1,21 +1,9 @@
 """A release of a survey as its archive lays it out: routing by reduction, path templates, sizes, names of checksum files."""
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from resurvey.errors import ResurveyError
-
-
-def read_settings(text: str) -> dict:
-    """Settings given on a command line: JSON text, or the path of a JSON file. Raises ResurveyError for anything else."""
-    try:
-        return json.loads(text if text.lstrip().startswith("{") else Path(text).read_text())
-    except OSError as error:
-        raise ResurveyError(f"--settings {text}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise ResurveyError(f"--settings: is not JSON ({error}); give JSON text or the path of a JSON file") from error
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,10 @@ def run(args) -> None:
     from pathlib import Path
 
     from resurvey import files
-    from resurvey.inference.inputs import read_settings
     from resurvey.metrics.baselines import of_shards
     from resurvey.metrics.paper import load_paper
 
-    settings = read_settings(args.settings)
+    settings = files.read_settings(args.settings)
     paths = [Path(args.shards, f"{number:04d}.parquet") for number in range(args.count)]
     result = of_shards(paths, load_paper(settings["paper"]), settings["seed"])
     files.write_json(result, args.out)

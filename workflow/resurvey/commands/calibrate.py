@@ -17,14 +17,10 @@ def run(args) -> None:
     import sys
     from pathlib import Path
 
-    from resurvey.errors import ResurveyError
     from resurvey.inference.calibration import calibrate
     from resurvey.inference.inputs import shard_paths
 
-    result = calibrate(shard_paths(args.predictions, args.count), Path(args.targets), Path(args.out))
-    if result["model"] != args.model:
-        Path(args.out).unlink()
-        raise ResurveyError(f"{args.predictions}: holds predictions of model {result['model']}, not of {args.model}")
+    result = calibrate(shard_paths(args.predictions, args.count), Path(args.targets), Path(args.out), args.model)
     for label in result["too_few"]:
         print(f"{label}: too few validation spectra to calibrate; its z_err will be null", file=sys.stderr)
     for label, entry in result["classes"].items():

@@ -17,11 +17,11 @@ def run(args):
 
     from resurvey import __version__, files
     from resurvey.archive import manifest, plan
-    from resurvey.archive.release import Release, read_settings
+    from resurvey.archive.release import Release
     from resurvey.archive.transfer import Transfer
     from resurvey.provenance import common_origin
 
-    release = Release.from_settings(read_settings(args.settings))
+    release = Release.from_settings(files.read_settings(args.settings))
     meta = files.read_meta(args.plan)
     origin = common_origin([(args.plan, meta), ("archive", {"origin": release.origin})])
     with Transfer(release, Path(args.raw)) as transfer:

@@ -13,8 +13,8 @@ def run(args):
     import sys
     from pathlib import Path
 
+    from resurvey import files
     from resurvey.archive.catalogue import fetch
-    from resurvey.archive.release import read_settings
 
-    rows = fetch(read_settings(args.settings), Path(args.raw), Path(args.out))
+    rows = fetch(files.read_settings(args.settings), Path(args.raw), Path(args.out))
     print(f"{args.out}: {rows:,} spectra", file=sys.stderr)

@@ -21,12 +21,12 @@ def run(args) -> None:
 
     import torch
 
-    from resurvey.inference.inputs import read_settings
+    from resurvey import files
     from resurvey.inference.models import find_homes, load_model
     from resurvey.inference.predict import Predictor, predict_shard
 
     torch.set_num_threads(args.threads)
-    settings = read_settings(args.settings)
+    settings = files.read_settings(args.settings)
     homes = settings.get("networks") or find_homes(args.models, args.model)
     model = load_model(args.models, args.model, homes)
     predictor = Predictor(model, settings.get("engine", "auto"), settings.get("skip_below", 0.0), args.threads)

@@ -20,10 +20,10 @@ def arguments(parser) -> None:
 
 def run(args) -> None:
     """Write the archive and say what it holds."""
+    from resurvey import files
     from resurvey.archive.mock_sdss import build
-    from resurvey.archive.release import read_settings
 
-    made = build(args.out, args.release, read_settings(args.settings), max(args.threads, 1))
+    made = build(args.out, args.release, files.read_settings(args.settings), max(args.threads, 1))
     print(
         f"{args.out}: {made['spectra']:,} mock spectra on {made['visits']} plates and nights, {made['bytes'] / 1e9:.2f} GB"
     )

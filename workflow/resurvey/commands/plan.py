@@ -27,10 +27,10 @@ def _dataset(args):
 
     from resurvey import __version__, files
     from resurvey.archive import plan
-    from resurvey.archive.release import Release, read_settings
+    from resurvey.archive.release import Release
     from resurvey.provenance import common_origin
 
-    release = Release.from_settings(read_settings(args.settings))
+    release = Release.from_settings(files.read_settings(args.settings))
     targets = plan.read_targets(args.targets)
     meta = files.read_meta(args.targets)
     common_origin([(args.targets, meta), ("archive", {"origin": release.origin})])

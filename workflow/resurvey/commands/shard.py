@@ -1,7 +1,5 @@
 """`resurvey shard`: the raw spectra of one shard on the dataset's grid."""
 
-import json
-
 HELP = "read the downloaded spectra of one shard, resample them onto the dataset's grid, write Parquet"
 
 
@@ -33,21 +31,16 @@ def run(args):
 
     import pyarrow as pa
 
-    from resurvey.errors import ResurveyError
-    from resurvey.files import read_json
+    from resurvey.files import read_settings
     from resurvey.shards.build import build_shard
 
     pa.set_cpu_count(max(1, args.threads))
-    try:
-        settings = json.loads(args.settings) if args.settings.lstrip().startswith("{") else read_json(args.settings)
-    except ValueError as error:
-        raise ResurveyError(f"--settings: is not JSON ({error})") from error
     counts = build_shard(
         Path(args.targets),
         args.shard,
         Path(args.downloads),
         Path(args.raw),
-        settings,
+        read_settings(args.settings),
         Path(args.out),
         Path(args.rejected),
     )

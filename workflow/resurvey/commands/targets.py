@@ -14,11 +14,10 @@ def run(args):
     import sys
 
     from resurvey import __version__, files
-    from resurvey.archive.release import read_settings
     from resurvey.provenance import common_origin
     from resurvey.targets.build import build, short_classes
 
-    settings = read_settings(args.settings)
+    settings = files.read_settings(args.settings)
     dataset, seed = settings["dataset"], settings["seed"]
     catalogue_meta = files.read_meta(args.catalogue)
     result = build(files.read_table(args.catalogue), dataset, seed)

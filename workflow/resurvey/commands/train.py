@@ -22,14 +22,15 @@ def run(args) -> int:
 
     import torch
 
-    from resurvey.inference.inputs import read_settings, shard_paths
+    from resurvey import files
+    from resurvey.inference.inputs import shard_paths
     from resurvey.training.job import fit, stopping
     from resurvey.training.loop import Stopped
     from resurvey.training.plan import role_of
     from resurvey.training.samples import read_sample
 
     torch.set_num_threads(args.threads)
-    settings = {**read_settings(args.settings), "model": args.model}
+    settings = {**files.read_settings(args.settings), "model": args.model}
     _, label, labels = role_of(settings, args.network)
     with stopping() as stop:
         sample = read_sample(shard_paths(args.shards, args.count), labels, label)

@@ -80,13 +80,15 @@ def coverage(off: np.ndarray, error: np.ndarray, times: Sequence[int] = (1, 2, 3
     return [float(np.mean(off <= k * error)) for k in times]
 
 
-def calibrate(predictions: Sequence[Path], targets: Path, out: Path) -> dict:
+def calibrate(predictions: Sequence[Path], targets: Path, out: Path, model: str) -> dict:
     """Fit every class with a redshift on the spectra of that label in the validation split, write and return the JSON.
 
-    Raises ResurveyError when predictions are of different networks, or predicted spectra are not among the targets.
+    Raises ResurveyError when predictions are of different networks or of another model, or real and mock are mixed.
     """
     metas = [(str(path), files.read_meta(path)) for path in predictions]
     for name, meta in metas:
+        if meta.get("model") != model:
+            raise ResurveyError(f"{name}: holds predictions of model {meta.get('model')}, not of {model}")
         if meta.get("weights") != metas[0][1].get("weights"):
             raise ResurveyError(f"{name}: was predicted by other networks than {metas[0][0]}; delete it and run again")
     about = metas[0][1]
@@ -104,7 +106,7 @@ def calibrate(predictions: Sequence[Path], targets: Path, out: Path) -> dict:
             found.setdefault(label, []).append(own[["z", f"z_{label}", f"z_std_{label}"]].to_numpy(float))
     fits = {label: fit(*np.concatenate(parts).T) for label, parts in found.items()}
     result = {
-        "model": about.get("model"),
+        "model": model,
         "origin": origin,
         "split": "valid",
         "target_coverage": ONE_SIGMA,
