@@ -52,6 +52,14 @@ def flux_at(wave, flux, line, half=18):
     return (flux[inside] * np.gradient(wave)[inside]).sum()
 
 
+def break_4000(flux: np.ndarray) -> float:
+    """D4000 in the narrow definition of Balogh et al. (1999): mean f_ν in 4000-4100 Å over 3850-3950 Å of a rest-grid spectrum."""
+    wave = 10 ** (galaxies.REST_START + galaxies.STEP * np.arange(len(flux)))
+    density = flux * wave**2
+    red, blue = (wave > 4000) & (wave < 4100), (wave > 3850) & (wave < 3950)
+    return float(density[red].mean() / density[blue].mean())
+
+
 @pytest.mark.parametrize(("line", "teff"), [(4862.68, 9500), (6564.61, 7000), (3934.78, 5800), (8544.44, 5000)])
 def test_stellar_lines_lie_at_their_vacuum_wavelengths(line, teff):
     flux = stars.template(teff, 0.0, 4.5)
@@ -96,7 +104,7 @@ def test_neighbouring_types_pass_continuously_into_one_another():
 
 def test_4000_angstrom_break_grows_with_age_and_metallicity():
     grid = galaxies.library().reshape(len(galaxies.LOG_AGE), len(galaxies.METALS), -1)
-    values = np.array([[galaxies.break_4000(flux) for flux in row] for row in grid])
+    values = np.array([[break_4000(flux) for flux in row] for row in grid])
     assert (np.diff(values[2:, 2]) > 0).all()
     assert (np.diff(values[-1]) > 0).all()
     assert 1.6 < values[-1, 2] < 2.1  # old, solar: Balogh et al. 1999

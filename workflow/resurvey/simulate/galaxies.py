@@ -76,14 +76,6 @@ def mixture(log_age: np.ndarray, metals: np.ndarray, share: np.ndarray) -> tuple
     return np.stack(index, 1).astype(np.int32), np.stack(weight, 1).astype(np.float32)
 
 
-def break_4000(flux: np.ndarray) -> float:
-    """D4000 in the narrow definition of Balogh et al. (1999): mean f_ν in 4000-4100 Å over 3850-3950 Å of a rest-grid spectrum."""
-    wave = 10 ** (REST_START + STEP * np.arange(len(flux)))
-    density = flux * wave**2
-    red, blue = (wave > 4000) & (wave < 4100), (wave > 3850) & (wave < 3950)
-    return float(density[red].mean() / density[blue].mean())
-
-
 def line_ratios(n2: np.ndarray, o3: np.ndarray, attenuation: np.ndarray, hardness: np.ndarray) -> np.ndarray:
     """Fluxes of the NEBULAR lines over Hα, (n, lines), from log [N II]/Hα, log [O III]/Hβ, A(V) [mag] and AGN share (n,).
 
