@@ -63,6 +63,13 @@ def test_paper_preset_is_the_paper():
         ({"models": {"gasnet2_sdss": {"architecture": {"padding": "valid"}}}}, ["1251 pixels", "padding"]),
         ({"download": {"conections": 3}}, ["download.conections", "connections"]),
         ({"apply": {"gasnet2_sdss": ["sdss_dr16_all"]}}, ["grid", "sdss_dr16_all"]),
+        (
+            {
+                "apply": {"gasnet2_sdss": ["sdss_dr16_all"]},
+                "datasets": {"sdss_dr16_all": {"grid": {"step": 4.0, "pixels": 1251}}},
+            },
+            ["flux_conserving", "set datasets.sdss_dr16_all.resample"],
+        ),
         ({"download": {"connections": 0}}, ["download", "connections"]),
         ({"mock": {"per_clas": 3}}, ["mock.per_clas", "per_class"]),
         ({"apply": {"gasnet2_sdss": ["sdss_dr16_al"]}}, ["sdss_dr16_al", "did you mean sdss_dr16_all"]),

@@ -162,11 +162,14 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
     for name, model in models.items():
         _check_model(name, model, datasets[model["dataset"]], models)
     for model, name in apply:
-        trained, applied = datasets[models[model]["dataset"]]["grid"], datasets[name]["grid"]
-        if trained != applied:
-            raise ResurveyError(
-                f"{where}: model {model} is trained on grid {trained} but dataset {name} has {applied}; set datasets.{name}.grid to the same"
-            )
+        home = models[model]["dataset"]
+        for key in ("grid", "resample", "masks"):
+            trained, applied = datasets[home][key], datasets[name][key]
+            if trained != applied:
+                raise ResurveyError(
+                    f"{where}: model {model} is trained on {key} {trained} but dataset {name} has {applied}; "
+                    f"set datasets.{name}.{key} to that of {home}"
+                )
     run = both.get("run") or both["preset"]
     archive = _archive(both["archive"], run)
     releases = {
