@@ -116,7 +116,9 @@ def test_a_mock_survey_may_be_served():
 
 
 def test_the_mock_survey_is_of_one_release():
-    both = {"sdss_dr16_all": {"release": "sdss_dr17", "grid": {"step": 4.0, "pixels": 1251}}}
+    both = {
+        "sdss_dr16_all": {"release": "sdss_dr17", "resample": "flux_conserving", "grid": {"step": 4.0, "pixels": 1251}}
+    }
     with pytest.raises(ResurveyError, match="one release"):
         load(preset="demo", apply={"gasnet2_sdss": ["sdss_dr16_all"]}, datasets=both)
 
