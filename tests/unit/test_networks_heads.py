@@ -90,10 +90,14 @@ def test_width_of_the_mixture_holds_spread_and_disagreement():
     head = Bins(Bins.head([0.0, 1.0], 0.002, 1.0, 3))
     logits = head.encode(torch.tensor([0.5, 0.5, 0.6])).clamp_min(1e-12).log()
     alone = head.read(logits[:1, None])
-    assert alone["z_std"].item() == pytest.approx(0.002 * 1.5, rel=0.1)  # σ of one bin in ln(1+z), and the bins' own width
+    assert alone["z_std"].item() == pytest.approx(
+        0.002 * 1.5, rel=0.1
+    )  # σ of one bin in ln(1+z), and the bins' own width
     three = head.read(logits[None])
     assert three["z"].item() == pytest.approx(0.5, abs=1e-4)  # the lost member does not move the peak of the mixture
-    assert three["z_std"].item() == pytest.approx(0.1 / 2, rel=0.1)  # a third of it is 0.1 away: half of the central 68 %
+    assert three["z_std"].item() == pytest.approx(
+        0.1 / 2, rel=0.1
+    )  # a third of it is 0.1 away: half of the central 68 %
 
 
 def test_a_faint_tail_does_not_widen_the_error():
