@@ -7,6 +7,7 @@ A head is built from its dictionary in the spec:
 `{"kind": "bins", "z_range": [0, 5], "width": 0.0015, "bins": 1200, "soft": 1, "readout": 3}`, a probability over bins of ln(1+z).
 """
 
+import abc
 import math
 
 import torch
@@ -39,7 +40,7 @@ class Softmax:
         return {"prob": torch.softmax(outputs.float(), 2).mean(1)}
 
 
-class Redshift:
+class Redshift(abc.ABC):
     """What both redshift heads share: clipped targets, and the mean absolute error in z as the metric."""
 
     metric, better, monitor = "mae", min, "val_mae"
@@ -51,9 +52,9 @@ class Redshift:
         """z within z_range (§3.2); used for training and validation targets, never for the truth of a score."""
         return z.clamp(self.low, self.high)
 
+    @abc.abstractmethod
     def members(self, outputs: Tensor) -> Tensor:
         """The redshift of each member (batch, members)."""
-        raise NotImplementedError
 
     def score(self, outputs: Tensor, target: Tensor) -> Tensor:
         """|z_member - clipped z|, mean over members as Keras' joint metric, per spectrum (batch,). `target` is z."""
