@@ -14,7 +14,6 @@ from resurvey.errors import ResurveyError
 from resurvey.files import read_settings
 from resurvey.inference import engines
 from resurvey.inference.engines import OpenVinoEngine, TorchEngine, make_engine, run_batches, seen_by
-from resurvey.inference.inputs import shard_paths
 from resurvey.inference.models import find_homes, load_model, load_network
 from resurvey.inference.predict import Predictor, compare, predict_shard
 from resurvey.networks.build import build
@@ -287,4 +286,4 @@ def test_arguments(tmp_path):
         read_settings("{a}")
     files.write_table(pa.table({"x": [1]}), tmp_path / "0000.parquet", {})
     with pytest.raises(ResurveyError, match=r"0001\.parquet: is missing; 2 shards were announced"):
-        shard_paths(tmp_path, 2)
+        files.numbered(tmp_path, 2)

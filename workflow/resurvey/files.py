@@ -109,6 +109,15 @@ def read_meta(path: str | os.PathLike) -> dict:
     return json.loads((open_parquet(path).schema_arrow.metadata or {}).get(META_KEY, b"{}"))
 
 
+def numbered(folder: str | os.PathLike, count: int) -> list[Path]:
+    """`0000.parquet` … of a folder. Raises ResurveyError naming the first that is missing."""
+    paths = [Path(folder, f"{number:04d}.parquet") for number in range(count)]
+    for path in paths:
+        if not path.exists():
+            raise ResurveyError(f"{path}: is missing; {count} shards were announced (--count)")
+    return paths
+
+
 def sha256(path: str | os.PathLike) -> str:
     """Hex SHA-256 digest of a file."""
     with open(path, "rb") as handle:

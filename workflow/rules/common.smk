@@ -45,7 +45,7 @@ def as_json(**values):
 
 
 def shard_names(dataset):
-    return [f"{number:04d}" for number in range(SETTINGS["datasets"][dataset]["shards"])]
+    return [f"{number:04d}" for number in range(n_shards(dataset))]
 
 
 def verified(dataset):
@@ -59,12 +59,6 @@ def n_shards(dataset):
 
 def shard_files(dataset):
     return [f"{RUN}/{dataset}/shards/{shard}.parquet" for shard in shard_names(dataset)]
-
-
-def trained_networks(model):
-    """Networks that the model trains itself, without those that it shares with another."""
-    entry = SETTINGS["models"][model]
-    return [network for network in entry["networks"] if network not in entry.get("shares", {})]
 
 
 def network_homes(model):

@@ -12,14 +12,12 @@ def arguments(parser) -> None:
 
 
 def run(args) -> None:
-    from pathlib import Path
-
     from resurvey import files
     from resurvey.metrics.baselines import of_shards
     from resurvey.metrics.paper import load_paper
 
     settings = files.read_settings(args.settings)
-    paths = [Path(args.shards, f"{number:04d}.parquet") for number in range(args.count)]
+    paths = files.numbered(args.shards, args.count)
     result = of_shards(paths, load_paper(settings["paper"]), settings["seed"])
     files.write_json(result, args.out)
     print(f"{args.out}: {result['n_train']} training and {result['n_test']} test spectra")

@@ -17,10 +17,10 @@ def run(args) -> None:
     import sys
     from pathlib import Path
 
+    from resurvey import files
     from resurvey.inference.calibration import calibrate
-    from resurvey.inference.inputs import shard_paths
 
-    result = calibrate(shard_paths(args.predictions, args.count), Path(args.targets), Path(args.out), args.model)
+    result = calibrate(files.numbered(args.predictions, args.count), Path(args.targets), Path(args.out), args.model)
     for label in result["too_few"]:
         print(f"{label}: too few validation spectra to calibrate; its z_err will be null", file=sys.stderr)
     for label, entry in result["classes"].items():

@@ -23,7 +23,6 @@ def run(args) -> int:
     import torch
 
     from resurvey import files
-    from resurvey.inference.inputs import shard_paths
     from resurvey.training.job import fit, stopping
     from resurvey.training.loop import Stopped
     from resurvey.training.plan import role_of
@@ -33,7 +32,7 @@ def run(args) -> int:
     settings = {**files.read_settings(args.settings), "model": args.model}
     _, label, labels = role_of(settings, args.network)
     with stopping() as stop:
-        sample = read_sample(shard_paths(args.shards, args.count), labels, label)
+        sample = read_sample(files.numbered(args.shards, args.count), labels, label)
         try:
             fit(sample, settings, args.network, args.out, stop)
         except Stopped as stopped:

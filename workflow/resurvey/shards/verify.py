@@ -18,7 +18,7 @@ def verify(folder: str | os.PathLike, count: int, out: str | os.PathLike) -> dic
     `reasons` counts the rejected rows by reason. Raises ResurveyError for a shard that is missing or damaged, whose rows and
     rejected rows do not add up to what was expected, or whose grid or origin differs from the others'.
     """
-    paths = [Path(folder, f"{number:04d}.parquet") for number in range(count)]
+    paths = files.numbered(folder, count)
     rows = [_row(path) for path in paths]
     together = metadata(paths)
     with files.atomic(out) as part, open(part, "w", newline="") as handle:

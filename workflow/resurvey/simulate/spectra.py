@@ -85,20 +85,20 @@ def _galaxies(table, instrument, loglam, rng) -> np.ndarray:
         galaxies.mixture(table["log_age_young"].astype(float), metals, young),
     ]
     index, weight = (np.concatenate(items, 1) for items in zip(*parts, strict=True))
-    flux = np.zeros((len(index), len(loglam)), np.float32)
-    project(
-        galaxies.library(),
-        index,
-        weight,
-        _origin(loglam, table["z"]),
-        _broadening(instrument, loglam, table["vdisp"]),
-        flux,
-    )
+    flux = _starlight(table, instrument, loglam, index, weight)
     rest = 10 ** (loglam[None] - np.log10(1 + table["z"])[:, None])
     flux *= np.exp(-0.921034 * table["av"][:, None] * (galaxy_attenuation(rest).astype(np.float32) - np.float32(1)))
     level = _level(galaxies.library(), index, weight, 6564.61)
     level *= np.exp(-0.921034 * table["av"].astype(float) * float(galaxy_attenuation(6564.61) - 1))
     _narrow_lines(flux, table, instrument, loglam, level)
+    return flux
+
+
+def _starlight(table, instrument, loglam, index, weight) -> np.ndarray:
+    """Stellar populations of galaxies (n, pixels): templates mixed, redshifted and broadened by the velocity dispersion."""
+    flux = np.zeros((len(index), len(loglam)), np.float32)
+    sigma = _broadening(instrument, loglam, table["vdisp"])
+    project(galaxies.library(), index, weight, _origin(loglam, table["z"]), sigma, flux)
     return flux
 
 
@@ -141,15 +141,7 @@ def _host(flux, table, instrument, loglam) -> None:
     index, weight = galaxies.mixture(
         table["log_age_old"].astype(float), table["feh"].astype(float), np.ones(len(share))
     )
-    host = np.zeros_like(flux)
-    project(
-        galaxies.library(),
-        index,
-        weight,
-        _origin(loglam, table["z"]),
-        _broadening(instrument, loglam, table["vdisp"]),
-        host,
-    )
+    host = _starlight(table, instrument, loglam, index, weight)
     nucleus = (5100 / 3000) ** table["slope"].astype(float)
     flux += host * (share / (1 - share) * nucleus / _level(galaxies.library(), index, weight, 5100))[:, None].astype(
         np.float32
