@@ -12,8 +12,6 @@ if ARCHIVE["kind"] == "mock":
         conda:
             "../../envs/data.yaml"
         threads: 2
-        resources:
-            mem_mb=2500,
         params:
             settings=as_json(**SETTINGS["mock"]),
             release=next(iter(SETTINGS["releases"])),
@@ -36,7 +34,6 @@ rule fetch_catalogue:
         "../../envs/data.yaml"
     resources:
         downloads=1,
-        mem_mb=1500,
     params:
         settings=lambda wildcards: catalogue_settings(wildcards.release),
         raw=f"{RESOURCES}/{{release}}",
@@ -55,8 +52,6 @@ rule plan:
         f"logs/{SETTINGS['run']}/plan/{{dataset}}.log",
     conda:
         "../../envs/data.yaml"
-    resources:
-        mem_mb=1500,
     params:
         settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
         raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
@@ -77,7 +72,6 @@ rule fetch:
         "../../envs/data.yaml"
     resources:
         downloads=1,
-        mem_mb=1000,
     params:
         settings=lambda wildcards: as_json(**archive_settings(wildcards.dataset)),
         raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",

@@ -15,8 +15,6 @@ rule catalogue:
         f"logs/{SETTINGS['run']}/catalogue/{{dataset}}/{{model}}.log",
     conda:
         "../../envs/data.yaml"
-    resources:
-        mem_mb=2000,
     params:
         predictions=lambda wildcards, input: Path(input.predictions[0]).parent,
         shards=lambda wildcards: f"{RUN}/{wildcards.dataset}/shards",

@@ -46,6 +46,7 @@ for paper in SETTINGS["papers"]:
                 f"{RUN}/{paper}/figures/{figure}.csv",
             log:
                 f"logs/{SETTINGS['run']}/figures/{paper}/{figure}.log",
+            localrule: True
             conda:
                 "../../envs/data.yaml"
             params:
@@ -68,8 +69,6 @@ rule baselines:
         f"logs/{SETTINGS['run']}/baselines/{{paper}}.log",
     conda:
         "../../envs/data.yaml"
-    resources:
-        mem_mb=8000,
     params:
         settings=lambda wildcards: as_json(
             classes=classes(first_model(wildcards.paper)),
@@ -97,6 +96,7 @@ rule scorecard:
         ),
     log:
         f"logs/{SETTINGS['run']}/scorecard/{{paper}}.log",
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:

@@ -14,7 +14,6 @@ rule infer:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4500,
     params:
         settings=lambda wildcards: as_json(
             networks=network_homes(wildcards.model),

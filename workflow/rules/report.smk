@@ -10,6 +10,7 @@ rule report:
         f"{RUN}/report.html",
     log:
         f"logs/{SETTINGS['run']}/report.log",
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:

@@ -31,8 +31,6 @@ rule shard:
     conda:
         "../../envs/data.yaml"
     threads: 1
-    resources:
-        mem_mb=2000,
     params:
         settings=lambda wildcards: as_json(
             dataset=SETTINGS["datasets"][wildcards.dataset],

@@ -11,8 +11,6 @@ rule targets:
         f"logs/{SETTINGS['run']}/targets/{{dataset}}.log",
     conda:
         "../../envs/data.yaml"
-    resources:
-        mem_mb=4000,
     params:
         settings=lambda wildcards: as_json(dataset=target_settings(wildcards.dataset), seed=SETTINGS["seed"]),
         code=code_digest("targets"),
