@@ -1,4 +1,4 @@
-# What all rules share: the settings of the run, the path grammar in functions, and the digests that decide what is redone.
+# What all rules share: the settings of the run, the path grammar (resurvey/paths.py), and the digests that decide what is redone.
 
 import json
 import sys
@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from resurvey import settings as resurvey_settings
 from resurvey.errors import ResurveyError
+from resurvey.paths import Paths
 from resurvey.provenance import code_digest
 
 try:
@@ -17,9 +18,16 @@ try:
 except ResurveyError as error:
     raise WorkflowError(str(error)) from None
 
-RUN = f"results/{SETTINGS['run']}"
 ARCHIVE = SETTINGS["archive"]
-RESOURCES = f"resources/{ARCHIVE['name']}"
+
+# The path grammar: one truth for the rules and for `resurvey progress`.
+PATHS = Paths(SETTINGS)
+RUN, RESOURCES = PATHS.run, PATHS.resources
+n_shards, shard_files, verified = PATHS.n_shards, PATHS.shard_files, PATHS.verified
+network_homes, network_folders, network_files = PATHS.network_homes, PATHS.network_folders, PATHS.network_files
+prediction_files, catalogue_files, table_file = PATHS.prediction_files, PATHS.catalogue_files, PATHS.table_file
+first_model, models_of, dataset_of = PATHS.first_model, PATHS.models_of, PATHS.dataset_of
+figure_names, figure_files, scorecard_files = PATHS.figure_names, PATHS.figure_files, PATHS.scorecard_files
 
 # A job finds the package beside its rules, with this interpreter or, under --sdm conda, with its environment's own.
 PYTHON = "python" if "conda" in map(str, workflow.deployment_settings.deployment_method) else sys.executable
@@ -42,38 +50,6 @@ wildcard_constraints:
 def as_json(**values):
     """Settings as one JSON text: a changed value changes the params of the rule, and only of that rule."""
     return json.dumps(values, sort_keys=True)
-
-
-def shard_names(dataset):
-    return [f"{number:04d}" for number in range(n_shards(dataset))]
-
-
-def verified(dataset):
-    """The table that says that all shards of the dataset are there: what reads them all waits for this one file."""
-    return f"{RUN}/{dataset}/shards.csv"
-
-
-def n_shards(dataset):
-    return SETTINGS["datasets"][dataset]["shards"]
-
-
-def shard_files(dataset):
-    return [f"{RUN}/{dataset}/shards/{shard}.parquet" for shard in shard_names(dataset)]
-
-
-def network_homes(model):
-    """{network: the model in whose folder it lives}."""
-    shares = SETTINGS["models"][model].get("shares", {})
-    return {network: shares.get(network, model) for network in SETTINGS["models"][model]["networks"]}
-
-
-def network_folders(model):
-    return [f"{RUN}/models/{home}/{network}" for network, home in network_homes(model).items()]
-
-
-def network_files(model):
-    """model.json of each network; it holds the digest of the weights beside it, which come from the same job."""
-    return [f"{folder}/model.json" for folder in network_folders(model)]
 
 
 def classes(model):
@@ -128,58 +104,10 @@ def training_settings(model, network):
     )
 
 
-def prediction_files(model, dataset):
-    return [f"{RUN}/{dataset}/predictions/{model}/{shard}.parquet" for shard in shard_names(dataset)]
-
-
-def catalogue_files():
-    return [
-        f"{RUN}/{dataset}/catalogues/{model}.{kind}"
-        for model, dataset in SETTINGS["apply"]
-        for kind in ("parquet", "fits")
-    ]
-
-
-def table_file(model):
-    return f"{RUN}/{SETTINGS['models'][model]['paper']}/tables/{model}.parquet"
-
-
-def figure_names(paper):
-    """Figures of a paper whose model this run has; sample figures belong to the paper's first model."""
-    figures = SETTINGS["papers"][paper]["figures"]
-    return [name for name, entry in figures.items() if entry.get("model", first_model(paper)) in SETTINGS["models"]]
-
-
-def first_model(paper):
-    return next(model for model, entry in SETTINGS["models"].items() if entry["paper"] == paper)
-
-
-def dataset_of(paper):
-    """The dataset of the paper's first model: its sample figures and baselines are of this one."""
-    return SETTINGS["models"][first_model(paper)]["dataset"]
-
-
-def models_of(paper):
-    return [model for model, entry in SETTINGS["models"].items() if entry["paper"] == paper]
-
-
-def figure_files():
-    return [
-        f"{RUN}/{paper}/figures/{name}.{kind}"
-        for paper in SETTINGS["papers"]
-        for name in figure_names(paper)
-        for kind in ("pdf", "png", "csv")
-    ]
-
-
 def conventions(paper, *more):
     """What of the paper's file decides its figures; a changed threshold redraws them."""
     keys = ("good_fraction", "snr_bins", "table4_mae", "table1", *more)
     return as_json(**{key: SETTINGS["papers"][paper].get(key) for key in keys})
-
-
-def scorecard_files():
-    return [f"{RUN}/{paper}/scorecard.csv" for paper in SETTINGS["papers"]]
 
 
 def figure_inputs(needs, model):

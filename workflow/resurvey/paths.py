@@ -1,0 +1,120 @@
+"""Where the products of a run are: the path grammar of docs/architecture.md in one place, for the rules and for `resurvey progress`."""
+
+
+class Paths:
+    """The files of one run, from its resolved settings; paths are relative to the working directory."""
+
+    def __init__(self, settings: dict) -> None:
+        self.settings = settings
+        self.run = f"results/{settings['run']}"
+        self.logs = f"logs/{settings['run']}"
+        self.resources = f"resources/{settings['archive']['name']}"
+
+    def mock_truth(self) -> str | None:
+        """The last file of the mock survey, where one is made first."""
+        archive = self.settings["archive"]
+        return f"{archive['root']}/truth.parquet" if archive["kind"] == "mock" else None
+
+    def master_catalogue(self, release: str) -> str:
+        return f"{self.resources}/{release}/catalogue.parquet"
+
+    def targets_file(self, dataset: str) -> str:
+        return f"{self.run}/{dataset}/targets.parquet"
+
+    def plan_file(self, dataset: str) -> str:
+        return f"{self.run}/{dataset}/plan.parquet"
+
+    def n_shards(self, dataset: str) -> int:
+        return self.settings["datasets"][dataset]["shards"]
+
+    def shard_names(self, dataset: str) -> list[str]:
+        return [f"{number:04d}" for number in range(self.n_shards(dataset))]
+
+    def download_file(self, dataset: str, shard: str) -> str:
+        return f"{self.run}/{dataset}/downloads/{shard}.parquet"
+
+    def shard_file(self, dataset: str, shard: str) -> str:
+        return f"{self.run}/{dataset}/shards/{shard}.parquet"
+
+    def shard_files(self, dataset: str) -> list[str]:
+        return [self.shard_file(dataset, shard) for shard in self.shard_names(dataset)]
+
+    def verified(self, dataset: str) -> str:
+        """The table that says that all shards of the dataset are there: what reads them all waits for this one file."""
+        return f"{self.run}/{dataset}/shards.csv"
+
+    def network_homes(self, model: str) -> dict[str, str]:
+        """{network: the model in whose folder it lives}."""
+        shares = self.settings["models"][model].get("shares", {})
+        return {network: shares.get(network, model) for network in self.settings["models"][model]["networks"]}
+
+    def network_folders(self, model: str) -> list[str]:
+        return [f"{self.run}/models/{home}/{network}" for network, home in self.network_homes(model).items()]
+
+    def network_files(self, model: str) -> list[str]:
+        """model.json of each network; it holds the digest of the weights beside it, which come from the same job."""
+        return [f"{folder}/model.json" for folder in self.network_folders(model)]
+
+    def prediction_file(self, model: str, dataset: str, shard: str) -> str:
+        return f"{self.run}/{dataset}/predictions/{model}/{shard}.parquet"
+
+    def prediction_files(self, model: str, dataset: str) -> list[str]:
+        return [self.prediction_file(model, dataset, shard) for shard in self.shard_names(dataset)]
+
+    def calibration_file(self, model: str) -> str:
+        return f"{self.run}/models/{model}/calibration.json"
+
+    def catalogue_file(self, model: str, dataset: str, kind: str) -> str:
+        return f"{self.run}/{dataset}/catalogues/{model}.{kind}"
+
+    def catalogue_files(self) -> list[str]:
+        return [
+            self.catalogue_file(model, dataset, kind)
+            for model, dataset in self.settings["apply"]
+            for kind in ("parquet", "fits")
+        ]
+
+    def table_file(self, model: str) -> str:
+        return f"{self.run}/{self.settings['models'][model]['paper']}/tables/{model}.parquet"
+
+    def examples_file(self, paper: str) -> str:
+        return f"{self.run}/{paper}/tables/examples.parquet"
+
+    def baselines_file(self, paper: str) -> str:
+        return f"{self.run}/{paper}/tables/baselines.json"
+
+    def models_of(self, paper: str) -> list[str]:
+        return [model for model, entry in self.settings["models"].items() if entry["paper"] == paper]
+
+    def first_model(self, paper: str) -> str:
+        return self.models_of(paper)[0]
+
+    def dataset_of(self, paper: str) -> str:
+        """The dataset of the paper's first model: its sample figures and baselines are of this one."""
+        return self.settings["models"][self.first_model(paper)]["dataset"]
+
+    def figure_names(self, paper: str) -> list[str]:
+        """Figures of a paper whose model this run has; sample figures belong to the paper's first model."""
+        figures = self.settings["papers"][paper]["figures"]
+        first = self.first_model(paper)
+        return [name for name, entry in figures.items() if entry.get("model", first) in self.settings["models"]]
+
+    def figure_file(self, paper: str, figure: str, kind: str) -> str:
+        return f"{self.run}/{paper}/figures/{figure}.{kind}"
+
+    def figure_files(self) -> list[str]:
+        return [
+            self.figure_file(paper, name, kind)
+            for paper in self.settings["papers"]
+            for name in self.figure_names(paper)
+            for kind in ("pdf", "png", "csv")
+        ]
+
+    def scorecard_file(self, paper: str) -> str:
+        return f"{self.run}/{paper}/scorecard.csv"
+
+    def scorecard_files(self) -> list[str]:
+        return [self.scorecard_file(paper) for paper in self.settings["papers"]]
+
+    def report_file(self) -> str:
+        return f"{self.run}/report.html"
