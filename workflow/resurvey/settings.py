@@ -122,6 +122,20 @@ def _typed(value: object) -> object:
     return value
 
 
+def from_command_line(pairs: list[str]) -> dict:
+    """Overrides out of `key=value` texts, read as Snakemake reads its --config. Raises ResurveyError for a text without `=`."""
+    overrides: dict = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise ResurveyError(f"--config: {pair!r} is not key=value, e.g. run=first or 'mock={{per_class: 70}}'")
+        try:
+            overrides = overlay(overrides, {key: _typed(yaml.load(value, yaml.BaseLoader)) if value else None})
+        except yaml.YAMLError as error:
+            raise ResurveyError(f"--config: the value of {key} is not YAML: {' '.join(str(error).split())}") from error
+    return overrides
+
+
 def load(path: str | os.PathLike = "config.yaml", overrides: dict | None = None) -> dict:
     """Read a config file, overlay `overrides` (as Snakemake's --config gives them) and resolve it."""
     return resolve(overlay(read_yaml(path), overrides or {}), str(path))

@@ -1,0 +1,125 @@
+"""What Snakemake's own logs (.snakemake/log) say: when workflows ran, whether they ended, and which of their jobs failed.
+
+A failed job stands there in up to two ways. `Error in rule …` with its log is left out under `--quiet rules`; the line
+`Command '… 2> LOG' returned non-zero exit status N` is there for every job that ran on the same machine.
+"""
+
+import datetime
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KEEP = 20  # the newest workflows that are looked at
+BLOCK = re.compile(rb"(?:\[([^\]\n]{20,30})\]\n)?Error in rule (\S+):\n((?:    .*\n)+)")
+COMMAND = re.compile(rb"^Command '.*[ >](\S+\.log)\b[^\n]*?' (returned non-zero exit status (\d+)|died with <Signals\.(\w+))", re.M)  # fmt: skip
+STATUS = re.compile(r"SLURM status is: '(\w+)'")
+
+
+@dataclass
+class Failure:
+    """The failures of one job, by its log: how often, when last, and what the scheduler said."""
+
+    log: str
+    when: float  # seconds since the epoch
+    attempts: int = 1
+    why: str = ""  # Slurm's status, or how the process ended
+    slurm_log: str | None = None
+
+
+@dataclass
+class Workflow:
+    """One start of Snakemake that planned jobs."""
+
+    path: Path
+    started: float
+    written: float  # when its log last changed
+    ended: bool
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+
+def workflows(root: str | os.PathLike) -> list[Workflow]:
+    """The newest workflows that ran in `root`, oldest first. Logs without jobs (dry runs, reports, unlocking) are left out."""
+    found: list[Workflow] = []
+    for path in sorted(Path(root, ".snakemake", "log").glob("*.snakemake.log"), reverse=True):
+        workflow = _read(path)
+        if workflow:
+            found.append(workflow)
+        if len(found) == KEEP:
+            break
+    return found[::-1]
+
+
+def _read(path: Path) -> Workflow | None:
+    try:
+        text, written = path.read_bytes(), path.stat().st_mtime
+    except OSError:  # cleared away meanwhile
+        return None
+    if b"\nJob stats:\n" not in text[:100_000]:
+        return None
+    workflow = Workflow(path, _started(path.name) or written, written, b"\nComplete log(s): " in text[-5000:])
+    blocks: dict[str, list[Failure]] = {}
+    if b"Error in rule " in text:
+        for match in BLOCK.finditer(text):
+            failure = _block(match, written)
+            blocks.setdefault(failure.log, []).append(failure)
+    commands: dict[str, list[Failure]] = {}
+    if b"\nCommand '" in text:
+        for match in COMMAND.finditer(text):
+            failure = Failure(match[1].decode(), written, why=_exit(match[3], match[4]))
+            commands.setdefault(failure.log, []).append(failure)
+    for log in {**blocks, **commands}:
+        told, ran = blocks.get(log, []), commands.get(log, [])
+        last = (told or ran)[-1]
+        last.attempts = max(len(told), len(ran))
+        last.why = last.why or next((failure.why for failure in reversed(ran) if failure.why), "")
+        workflow.failures[log] = last
+    return workflow
+
+
+def _block(match: re.Match, written: float) -> Failure:
+    text = match[3].decode(errors="replace")
+    logs = re.search(r"^    log: (.*?)(?: \(check log file.*)?$", text, re.M)
+    logs = logs[1].split(", ") if logs else [match[2].decode()]
+    status = STATUS.search(text)
+    refused = re.search(r"^    message: (SLURM sbatch failed.*)$", text, re.M)
+    why = f"Slurm: {status[1]}" if status else refused[1] if refused else ""
+    return Failure(logs[0], _asctime(match[1]) or written, why=why, slurm_log=logs[1] if len(logs) > 1 else None)
+
+
+def _exit(status: bytes | None, signal: bytes | None) -> str:
+    """How a process ended, where that says more than its log: by a signal (the shell's 128 + number)."""
+    if signal:
+        return f"killed by {signal.decode()}"
+    if status and int(status) == 137:
+        return "killed (SIGKILL; the machine may have been out of memory)"
+    return f"killed by signal {int(status) - 128}" if status and int(status) > 128 else ""
+
+
+def _asctime(text: bytes | None) -> float | None:
+    try:
+        return datetime.datetime.strptime(text.decode(), "%a %b %d %H:%M:%S %Y").timestamp() if text else None
+    except ValueError:
+        return None
+
+
+def _started(name: str) -> float | None:
+    try:
+        return datetime.datetime.strptime(name.removesuffix(".snakemake.log"), "%Y-%m-%dT%H%M%S.%f").timestamp()
+    except ValueError:
+        return None
+
+
+def held_open(root: str | os.PathLike) -> bool:
+    """Whether a process of this machine writes a log of `root`: its workflow runs here. Linux only; False elsewhere."""
+    folder = str(Path(root, ".snakemake", "log").resolve()) + os.sep
+    for process in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            with os.scandir(process) as links:
+                for link in links:
+                    writes = link.stat(follow_symlinks=False).st_mode & 0o200  # someone who reads it is no master
+                    if writes and os.readlink(link.path).startswith(folder):
+                        return True
+        except OSError:  # ended meanwhile, or another user's
+            continue
+    return False
