@@ -5,9 +5,13 @@ import contextlib
 import importlib
 import os
 import pkgutil
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 
-from resurvey import __version__, commands
+from resurvey import __version__, claims, commands
 from resurvey.errors import ResurveyError
 
 
@@ -22,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
         module = importlib.import_module(f"resurvey.commands.{info.name}")
         sub = subparsers.add_parser(info.name.replace("_", "-"), help=module.HELP, description=module.HELP)
         module.arguments(sub)
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(run=module.run, products=getattr(module, "PRODUCTS", None))
     return parser
 
 
@@ -35,16 +39,54 @@ def complain(message: str) -> None:
             os.write(int(console), f"{message}\n".encode())
 
 
+def outputs(args: argparse.Namespace) -> list[Path]:
+    """What a command leaves: its --out, --fits and --rejected; below a folder --out the files that its module names PRODUCTS."""
+    given = [value for name in ("out", "fits", "rejected") if (value := getattr(args, name, None))]
+    paths = [Path(path) for value in given for path in ([value] if isinstance(value, str | Path) else value)]
+    return [path / name for path in paths for name in args.products] if args.products else paths
+
+
+def _work(args: argparse.Namespace, argv: list[str]) -> int:
+    """Run the command under a claim on its outputs, so that no two processes write them at once."""
+    made = outputs(args)
+    if not made or made[0].is_dir():  # nothing to claim; a folder where a file belongs is for the command to refuse
+        return args.run(args) or 0
+    folder = Path(args.out) if args.products else None
+    while True:
+        try:
+            with claims.hold(made, argv, lambda text: complain(f"resurvey {args.command}: {text}"), folder) as to_do:
+                return (args.run(args) or 0) if to_do else 0
+        except claims.Lost as lost:
+            complain(f"resurvey {args.command}: this process was stopped for too long and another took over ({lost})")
+
+
+@contextlib.contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """SIGTERM (a time limit, scancel) ends a command as an exception does: temporary files and claims are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 2 a mistake that the user can mend)."""
+    argv = sys.argv[1:] if argv is None else argv
     args = build_parser().parse_args(argv)
     try:
-        return args.run(args) or 0
+        with _ending_on_sigterm():
+            return _work(args, argv)
     except ResurveyError as error:
         complain(f"resurvey {args.command}: {error}")
         return 2
     except BrokenPipeError:
         return 0
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

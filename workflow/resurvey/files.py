@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from resurvey.claims import fence
 from resurvey.errors import ResurveyError
 
 META_KEY = b"resurvey"
@@ -20,7 +21,8 @@ META_KEY = b"resurvey"
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it is renamed to `path`, on any failure it is removed.
 
-    The name is unique per call, so two jobs writing the same file never mix: the last whole one stays.
+    The name is unique per call, so two processes writing the same file never mix. Raises claims.Lost where another process has
+    taken over what this one is making, ResurveyError where the file cannot be written.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
@@ -29,8 +31,10 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         yield part
         with open(part, "rb") as handle:
             os.fsync(handle.fileno())
+        fence()
         os.replace(part, path)
     except OSError as error:
+        fence()  # who took our work over has also removed our temporary file
         raise ResurveyError(
             f"{path}: cannot be written ({error.strerror or error}); nothing was left behind"
         ) from error

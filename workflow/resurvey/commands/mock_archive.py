@@ -1,6 +1,7 @@
 """`resurvey mock-archive`: a small archive of simulated spectra in the layout of the real one."""
 
 HELP = "write a small mock archive: simulated spectra with known truth in the survey's paths, formats and quirks"
+PRODUCTS = ("truth.parquet",)  # of the folder --out, written last
 
 
 def arguments(parser) -> None:
@@ -20,10 +21,12 @@ def arguments(parser) -> None:
 
 def run(args) -> None:
     """Write the archive and say what it holds."""
-    from resurvey import files
+    from resurvey import files, granted
+
+    granted.limit(1)  # of each process
     from resurvey.archive.mock_sdss import build
 
-    made = build(args.out, args.release, files.read_settings(args.settings), max(args.threads, 1))
+    made = build(args.out, args.release, files.read_settings(args.settings), granted.cpus(args.threads))
     print(
         f"{args.out}: {made['spectra']:,} mock spectra on {made['visits']} plates and nights, {made['bytes'] / 1e9:.2f} GB"
     )
