@@ -31,6 +31,7 @@ include: "workflow/rules/predictions.smk"
 include: "workflow/rules/catalogues.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/doctor.smk"
 
 
 localrules:

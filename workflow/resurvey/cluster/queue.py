@@ -8,6 +8,7 @@ Slurm's commands wait a minute and longer for a controller that is down.
 import datetime
 import getpass
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ class Job:
         )
 
 
-JOB_FIELDS = "%i %j %T %r %u %P %Z %k %N %V %S %M".split()
+JOB_FIELDS = ["%i", "%j", "%T", "%r", "%u", "%P", "%Z", "%k", "%N", "%V", "%S", "%M"]
 
 
 def call(*command: str, timeout: float = TIMEOUT) -> str:
@@ -112,6 +113,170 @@ def stdout_path(job_id: str) -> str | None:
         raise
     found = re.search(r" StdOut=(\S+)", text)
     return found[1] if found else None
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition's own limits; None: it sets none."""
+
+    name: str
+    default: bool
+    state: str  # UP, DOWN, DRAIN, INACTIVE
+    minutes: int | None
+    cpus_per_node: int | None
+    memory_per_node: int | None  # MB
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node can give to jobs."""
+
+    name: str
+    state: str  # IDLE, MIXED, ALLOCATED, DOWN, IDLE+DRAIN, …
+    partitions: tuple[str, ...]
+    cpus: int
+    memory: int  # MB
+    gpus: dict[str, int]  # by type; "" for those without one
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes jobs, now or when those that run on it have ended."""
+        return not re.search(r"DOWN|DRAIN|FAIL|INVAL|NOT_RESPONDING|FUTURE|UNKNOWN", self.state.upper())
+
+
+def alive() -> None:
+    """Raises ResurveyError where Slurm's tools are missing or its controller is down; asks for at most TIMEOUT seconds."""
+    for tool in ("sinfo", "sbatch", "squeue", "scancel"):
+        if not shutil.which(tool):
+            call(tool)
+    try:
+        answer = call("scontrol", "ping")
+    except ResurveyError as error:
+        answer = str(error)
+    if not re.search(r"\bUP\b", answer):
+        raise ResurveyError(
+            f"Slurm's controller does not answer ({' '.join(answer.split())}); ask the cluster's administrators, "
+            "and see `scontrol ping`"
+        )
+
+
+def config() -> dict[str, str]:
+    """Slurm's configuration, `scontrol show config`. Raises ResurveyError as `call` does."""
+    return parse_config(call("scontrol", "show", "config"))
+
+
+def parse_config(text: str) -> dict[str, str]:
+    return {key: value.strip() for key, value in re.findall(r"^(\S+)\s+= ?(.*)$", text, flags=re.M)}
+
+
+def partitions() -> list[Partition]:
+    """All partitions that the user may see. Raises ResurveyError as `call` does."""
+    return parse_partitions(call("scontrol", "show", "partition", "-o"))
+
+
+def parse_partitions(text: str) -> list[Partition]:
+    """Partitions of `scontrol show partition -o`."""
+    found = []
+    for entry in map(pairs, filter(None, text.splitlines())):
+        limit = seconds(entry.get("MaxTime", ""))
+        found.append(
+            Partition(
+                name=entry["PartitionName"],
+                default=entry.get("Default") == "YES",
+                state=entry.get("State", "UP"),
+                minutes=None if limit is None else limit // 60,
+                cpus_per_node=whole(entry.get("MaxCPUsPerNode")),
+                memory_per_node=whole(entry.get("MaxMemPerNode")) or None,  # some releases write 0 for no limit
+            )
+        )
+    return found
+
+
+def nodes() -> list[Node]:
+    """All nodes. Raises ResurveyError as `call` does."""
+    return parse_nodes(call("scontrol", "show", "node", "-o"))
+
+
+def parse_nodes(text: str) -> list[Node]:
+    """Nodes of `scontrol show node -o`; cores and memory that a node keeps for its system are taken off."""
+    found = []
+    for entry in map(pairs, filter(lambda line: "NodeName=" in line, text.splitlines())):
+        found.append(
+            Node(
+                name=entry["NodeName"],
+                state=entry.get("State", "UNKNOWN"),
+                partitions=tuple(filter(None, entry.get("Partitions", "").split(","))),
+                cpus=whole(entry.get("CPUEfctv")) or whole(entry.get("CPUTot")) or 0,
+                memory=(whole(entry.get("RealMemory")) or 0) - (whole(entry.get("MemSpecLimit")) or 0),
+                gpus=gpus(entry.get("Gres", "")),
+            )
+        )
+    return found
+
+
+def gpus(gres: str) -> dict[str, int]:
+    """{type: number} of a node's Gres, `gpu:a100:4(S:0-1),gpu:2,tmpdisk:100`; the type is "" where it has none."""
+    found: dict[str, int] = {}
+    for part in re.sub(r"\([^)]*\)", "", gres).split(","):
+        name, *rest = part.split(":")
+        if name == "gpu":
+            count = int(rest.pop()) if rest and rest[-1].isdigit() else 1
+            kind = rest[0] if rest else ""
+            found[kind] = found.get(kind, 0) + count
+    return found
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account in which the user may run jobs."""
+
+    name: str
+    partition: str  # "": all
+    most_jobs: int | None  # submitted at once
+
+
+def accounts(user: str | None = None) -> list[Account]:
+    """The user's accounts, where Slurm keeps them (AccountingStorageType slurmdbd). Raises ResurveyError as `call` does."""
+    who = user or getpass.getuser()
+    return parse_accounts(
+        call("sacctmgr", "-nP", "show", "associations", f"user={who}", "format=account,partition,maxsubmitjobs")
+    )
+
+
+def parse_accounts(text: str) -> list[Account]:
+    rows = [line.split("|") for line in text.splitlines() if line.count("|") >= 2]
+    return [Account(row[0], row[1], whole(row[2])) for row in rows]
+
+
+def test_submission(options: list[str]) -> tuple[bool, str]:
+    """(whether Slurm would take the job, its words), `sbatch --test-only`: nothing is submitted.
+
+    Raises ResurveyError where it does not answer within TIMEOUT.
+    """
+    try:
+        done = subprocess.run(
+            ["sbatch", "--test-only", *options, "--wrap", "true"],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise ResurveyError(f"sbatch --test-only: Slurm's controller did not answer in {TIMEOUT:g} s") from None
+    words = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    return done.returncode == 0, " ".join(words)
+
+
+def pairs(line: str) -> dict[str, str]:
+    """The `key=value` pairs of one line of `scontrol -o`; values may hold blanks."""
+    return {
+        key: value.strip() for key, value in re.findall(r"([A-Za-z][\w/:]*)=(.*?)(?=\s+[A-Za-z][\w/:]*=|\s*$)", line)
+    }
+
+
+def whole(text: str | None) -> int | None:
+    """A whole number; None for UNLIMITED, N/A, an empty field and the like."""
+    return int(text) if text and text.isdigit() else None
 
 
 def when(text: str) -> datetime.datetime | None:
