@@ -23,7 +23,9 @@ def seconds_left(finished: Iterable[float], left: int, running: int, now: float)
 
 
 def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    """`0.3 s`, `40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
     seconds = round(seconds)
     if seconds < 90:
         return f"{seconds} s"

@@ -1,6 +1,7 @@
 """A run's progress as text for a terminal, and as plain data for machines."""
 
 import re
+import socket
 from collections import Counter
 from collections.abc import Iterator
 
@@ -40,9 +41,11 @@ def _head(progress: Progress) -> Iterator[str]:
     elif workflow.ended:
         yield f"no workflow runs; the last one ran {as_time(workflow.started)} to {as_time(workflow.written)} ({name})"
     else:
+        here = workflow.host == socket.gethostname()
+        elsewhere = "" if here else f", or it runs on {workflow.host or 'another machine'}"
         yield (
-            f"no workflow runs on this machine; the last one began {as_time(workflow.started)} and last wrote {as_time(workflow.written)}, "
-            f"without an end: it was killed, or runs on another machine ({name})"
+            f"no workflow runs{'' if here else ' on this machine'}; the last one began {as_time(workflow.started)}, last wrote "
+            f"{as_time(workflow.written)} and has no end: it was killed{elsewhere} ({name})"
         )
     if progress.trouble:
         yield f"Slurm was not heard: {progress.trouble}"
@@ -118,7 +121,7 @@ def _waiting(progress: Progress) -> Iterator[str]:
             yield f"  {name}: {_jobs(count)} in Slurm's queue, {slurm.explain(reason)}"
         broken = stage.count("interrupted")
         if broken:
-            yield f"  {name}: {_jobs(broken)} had begun when the workflow ended, and were not finished; its next start does them again"
+            yield f"  {name}: {broken} begun when the workflow ended, and not finished; the next start takes them up"
         if stage.waiting > 0:
             needs = [_missing(by_name[need]) for need in stage.stage.needs if by_name[need].done < by_name[need].total]
             if needs:
@@ -135,7 +138,7 @@ def _jobs(count: int) -> str:
 
 def _missing(stage: StageProgress) -> str:
     failed = stage.count("failed")
-    return f"{stage.stage.name} ({stage.total - stage.done} of {stage.total} missing{f', {failed} failed' if failed else ''})"
+    return f"{stage.stage.name} ({failed} failed)" if failed else stage.stage.name
 
 
 def as_data(progress: Progress) -> dict:

@@ -7,12 +7,15 @@ A failed job stands there in up to two ways. `Error in rule …` with its log is
 import datetime
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 KEEP = 20  # the newest workflows that are looked at
-BLOCK = re.compile(rb"(?:\[([^\]\n]{20,30})\]\n)?Error in rule (\S+):\n((?:    .*\n)+)")
-COMMAND = re.compile(rb"^Command '.*[ >](\S+\.log)\b[^\n]*?' (returned non-zero exit status (\d+)|died with <Signals\.(\w+))", re.M)  # fmt: skip
+BLOCK, COMMAND = b"\nError in rule ", b"\nCommand '"
+ENDED = re.compile(rb".*[ >](\S+\.log)\b.*?' (?:returned non-zero exit status (\d+)|died with <Signals\.(\w+))")
+BELOW = re.compile(rb".*\n(?:    .*\n)*")
+HOST = re.compile(rb"^  Host: (\S+)$", re.M)
 STATUS = re.compile(r"SLURM status is: '(\w+)'")
 
 
@@ -21,7 +24,7 @@ class Failure:
     """The failures of one job, by its log: how often, when last, and what the scheduler said."""
 
     log: str
-    when: float  # seconds since the epoch
+    when: float | None  # seconds since the epoch, where the log says it
     attempts: int = 1
     why: str = ""  # Slurm's status, or how the process ended
     slurm_log: str | None = None
@@ -35,6 +38,7 @@ class Workflow:
     started: float
     written: float  # when its log last changed
     ended: bool
+    host: str | None  # of the master; None where the log leaves it out (--quiet host)
     failures: dict[str, Failure] = field(default_factory=dict)
 
 
@@ -57,16 +61,18 @@ def _read(path: Path) -> Workflow | None:
         return None
     if b"\nJob stats:\n" not in text[:100_000]:
         return None
-    workflow = Workflow(path, _started(path.name) or written, written, b"\nComplete log(s): " in text[-5000:])
+    ended = b"\nComplete log(s): " in text[-5000:]
+    host = HOST.search(text[:5000])
+    workflow = Workflow(path, _started(path.name) or written, written, ended, host and host[1].decode())
     blocks: dict[str, list[Failure]] = {}
-    if b"Error in rule " in text:
-        for match in BLOCK.finditer(text):
-            failure = _block(match, written)
-            blocks.setdefault(failure.log, []).append(failure)
+    for place in _places(text, BLOCK):
+        failure = _block(text, place + 1)
+        blocks.setdefault(failure.log, []).append(failure)
     commands: dict[str, list[Failure]] = {}
-    if b"\nCommand '" in text:
-        for match in COMMAND.finditer(text):
-            failure = Failure(match[1].decode(), written, why=_exit(match[3], match[4]))
+    for place in _places(text, COMMAND):
+        match = ENDED.match(text[place + 1 : text.find(b"\n", place + 1)])
+        if match:
+            failure = Failure(match[1].decode(), None, why=_exit(match[2], match[3]))
             commands.setdefault(failure.log, []).append(failure)
     for log in {**blocks, **commands}:
         told, ran = blocks.get(log, []), commands.get(log, [])
@@ -77,14 +83,24 @@ def _read(path: Path) -> Workflow | None:
     return workflow
 
 
-def _block(match: re.Match, written: float) -> Failure:
-    text = match[3].decode(errors="replace")
-    logs = re.search(r"^    log: (.*?)(?: \(check log file.*)?$", text, re.M)
-    logs = logs[1].split(", ") if logs else [match[2].decode()]
-    status = STATUS.search(text)
-    refused = re.search(r"^    message: (SLURM sbatch failed.*)$", text, re.M)
-    why = f"Slurm: {status[1]}" if status else refused[1] if refused else ""
-    return Failure(logs[0], _asctime(match[1]) or written, why=why, slurm_log=logs[1] if len(logs) > 1 else None)
+def _places(text: bytes, word: bytes) -> Iterator[int]:
+    """Where `word` stands; a search for the bare word, because logs of large runs have a hundred megabytes."""
+    place = text.find(word)
+    while place >= 0:
+        yield place
+        place = text.find(word, place + 1)
+
+
+def _block(text: bytes, start: int) -> Failure:
+    """The block that begins at `start`: the line before it is the time, the lines below it are indented."""
+    before = text[text.rfind(b"\n", 0, start - 1) + 1 : start - 1]
+    rule, *lines = BELOW.match(text, start)[0].decode(errors="replace").splitlines()
+    entries = dict(line.strip().split(": ", 1) for line in lines if ": " in line and line[4:5].strip())
+    logs = entries.get("log", rule).partition(" (check log file")[0].split(", ")
+    message = entries.get("message", "")
+    status = STATUS.search(message)
+    why = f"Slurm: {status[1]}" if status else message if message.startswith("SLURM sbatch failed") else ""
+    return Failure(logs[0], _asctime(before), why=why, slurm_log=logs[1] if len(logs) > 1 else None)
 
 
 def _exit(status: bytes | None, signal: bytes | None) -> str:
@@ -96,9 +112,9 @@ def _exit(status: bytes | None, signal: bytes | None) -> str:
     return f"killed by signal {int(status) - 128}" if status and int(status) > 128 else ""
 
 
-def _asctime(text: bytes | None) -> float | None:
+def _asctime(line: bytes) -> float | None:
     try:
-        return datetime.datetime.strptime(text.decode(), "%a %b %d %H:%M:%S %Y").timestamp() if text else None
+        return datetime.datetime.strptime(line.decode(), "[%a %b %d %H:%M:%S %Y]").timestamp()
     except ValueError:
         return None
 

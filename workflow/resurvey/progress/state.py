@@ -81,7 +81,8 @@ class _Look:
         self.ended = slurm.ended(lost) if lost and not self.slurm.trouble else {}
         self.began = self.workflows[-1].started if self.workflows else 0.0
         self.failures: dict[str, snakelog.Failure] = {}
-        for workflow in self.workflows:
+        # While a workflow runs, what failed in earlier ones is to be tried again.
+        for workflow in self.workflows[-1:] if self.alive else self.workflows:
             self.failures |= workflow.failures
 
     def active(self, job: Job) -> Active | None:
@@ -130,11 +131,7 @@ class _Look:
 
     def _failed(self, job: Job) -> Active | None:
         failure = self.failures.get(job.log)
-        if failure is None:
-            return self._silent(job)
-        if self.alive and failure.when < self.began:
-            return None  # of an earlier workflow; this one has not come to it yet
-        return self._failure(job, failure)
+        return self._silent(job) if failure is None else self._failure(job, failure)
 
     def _failure(self, job: Job, failure: snakelog.Failure) -> Active:
         logs = [path for path in (job.log, failure.slurm_log) if path and Path(self.root, path).is_file()]
@@ -144,7 +141,8 @@ class _Look:
         if said is None and not failure.why and logs:
             said = joblog.last_line(self.root / logs[0])
         reason = "; ".join(filter(None, [failure.why, said])) or "nothing was said"
-        return Active(job, "failed", "", reason, failure.attempts, failure.when, tuple(logs))
+        when = failure.when or self.files.mtime(job.log)
+        return Active(job, "failed", "", reason, failure.attempts, when, tuple(logs))
 
     def _silent(self, job: Job) -> Active | None:
         """A failure that Snakemake's log does not hold (--quiet under Slurm): the job's log is of this workflow and ends in an error."""
