@@ -5,7 +5,16 @@ import pyarrow as pa
 import pytest
 from resurvey import files
 from resurvey.errors import ResurveyError
-from resurvey.inference.calibration import calibrate, calibrated, coverage, errors_of, fit, monotone, quantile_high
+from resurvey.inference.calibration import (
+    Thinned,
+    calibrate,
+    calibrated,
+    coverage,
+    errors_of,
+    fit,
+    monotone,
+    quantile_high,
+)
 
 
 def draw(count: int, seed: int, shape: str = "too_small"):
@@ -98,7 +107,8 @@ def predictions(tmp_path):
             "engine": "torch",
         }
         files.write_table(pa.table(columns), paths[-1], meta)
-        targets.append(pa.table({"spectrum_id": ids, "label": label, "z": z_true, "split": split}))
+        name = [f"{shard:04d}"] * 400
+        targets.append(pa.table({"spectrum_id": ids, "label": label, "z": z_true, "split": split, "shard": name}))
     files.write_table(pa.concat_tables(targets), tmp_path / "targets.parquet", {"origin": "mock"})
     return paths, tmp_path / "targets.parquet", tmp_path / "calibration.json"
 
@@ -121,3 +131,28 @@ def test_predictions_of_different_weights_are_refused(predictions):
     with pytest.raises(ResurveyError, match=r"0000\.parquet: holds predictions of model m, not of other"):
         calibrate(paths, targets, out, "other")
     assert not out.exists()
+
+
+def test_of_many_spectra_evenly_spaced_ones_are_kept():
+    sample, given = Thinned(most=8), np.arange(300.0)[:, None] * np.ones(3)
+    for start, stop in ((0, 5), (5, 5), (5, 90), (90, 91), (91, 300)):
+        sample.add(given[start:stop])
+        steps = np.unique(np.diff(sample.rows[:, 0]))
+        assert sample.rows[0, 0] == 0 and len(steps) <= 1 and min(stop, 8) <= len(sample.rows) < 16
+    assert sample.rows[-1, 0] > 300 - 2 * steps[0]
+
+
+def test_predictions_that_stand_in_another_order_are_matched_by_spectrum(predictions):
+    expected = calibrate(*predictions, "m")
+    path = predictions[0][1]
+    table, meta = files.read_table(path), files.read_meta(path)
+    files.write_table(table.take(pa.array(np.arange(len(table))[::-1])), path, meta)
+    assert calibrate(*predictions, "m") == expected
+
+
+def test_targets_whose_shards_do_not_stand_together_are_refused(predictions):
+    paths, targets, out = predictions
+    table, meta = files.read_table(targets), files.read_meta(targets)
+    files.write_table(table.take(pa.array(np.arange(len(table))[::-1])), targets, meta)
+    with pytest.raises(ResurveyError, match="rows of shard 0000 stand behind those of shard 0001"):
+        calibrate(paths, targets, out, "m")

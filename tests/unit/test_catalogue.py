@@ -16,6 +16,7 @@ from resurvey.catalogues.columns import FIXED, catalogue_columns
 from resurvey.catalogues.document import document
 from resurvey.catalogues.fits import write_fits
 from resurvey.catalogues.flags import BAD, MEANING, Flag, names
+from resurvey.catalogues.ordered import Run, in_order, key_of, limited, merged, overlapping
 from resurvey.errors import ResurveyError
 
 ENTRY = {"sigma": [1e-5, 1.0], "error": [2e-5, 2.0]}
@@ -185,26 +186,54 @@ def test_shards_beyond_the_count_are_an_error(run, capsys):
     assert "0001" in capsys.readouterr().err
 
 
-def test_the_same_plate_in_two_shards_is_an_error(run, capsys):
+def spread(paths, rows_of_shard):
+    """Give each spectrum of a run folder a new shard: rows_of_shard[i] are the rows of shard i, as counted over all shards."""
+    for folder in ("shards", "predictions"):
+        names = sorted(path for path in paths[folder].iterdir() if "rejected" not in path.name)
+        table, meta = pa.concat_tables([files.read_table(path) for path in names]), files.read_meta(names[0])
+        for number, rows in enumerate(rows_of_shard):
+            files.write_table(table.take(pa.array(rows, pa.int64())), paths[folder] / f"{number:04d}.parquet", meta)
+    table, meta = files.read_table(paths["targets"]), files.read_meta(paths["targets"])
+    parts = [table.take(pa.array(rows, pa.int64())) for rows in rows_of_shard]
+    names = [[f"{number:04d}"] * len(rows) for number, rows in enumerate(rows_of_shard)]
+    column = pa.array([name for part in names for name in part])
+    at = table.schema.get_field_index("shard")
+    files.write_table(pa.concat_tables(parts).set_column(at, "shard", column), paths["targets"], meta)
+
+
+def test_the_order_of_the_catalogue_is_that_of_its_keys_whatever_the_shards(run, monkeypatch):
+    assert samples.merge_run(run) == 0
+    plain, whole = files.read_table(run["catalogue"]), run["fits"].read_bytes()
+    monkeypatch.setattr("resurvey.catalogues.ordered.FAN_IN", 3)
+    monkeypatch.setattr("resurvey.catalogues.ordered.PIECE", 5)
+    monkeypatch.setattr("resurvey.catalogues.merge.ROWS_PER_GROUP", 50)
+    spread(run, np.array_split(np.random.default_rng(1).permutation(208), 11))
+    assert samples.merge_run(run, count=11) == 0
+    assert files.read_table(run["catalogue"]).equals(plain) and run["fits"].read_bytes() == whole
+    assert not list(run["catalogue"].parent.glob(".*"))
+    groups = files.open_parquet(run["catalogue"]).metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [50, 50, 50, 50, 8]
+
+
+def test_a_spectrum_in_two_shards_is_named(run, capsys):
+    spread(run, [np.arange(104), np.arange(100, 208)])
+    twice = files.read_table(run["shards"] / "0001.parquet")["spectrum_id"][0]
+    assert samples.merge_run(run) == 2
+    assert f"spectrum_id {twice} stands in shard 0000 and in shard 0001" in capsys.readouterr().err
+    assert not run["catalogue"].exists() and not run["fits"].exists() and not list(run["targets"].parent.glob(".*"))
+
+
+def test_a_shard_in_the_place_of_another_is_named(run, capsys):
     for folder in ("shards", "predictions"):
         (run[folder] / "0001.parquet").write_bytes((run[folder] / "0000.parquet").read_bytes())
     assert samples.merge_run(run) == 2
-    assert "plate 300, mjd 55000 stands in shard 0000 and in shard 0001" in capsys.readouterr().err
+    assert "shard 0001: spectrum_id 1300-55000-0001 is a target, but stands neither in" in capsys.readouterr().err
 
 
-def test_released_arrays_have_plates_in_several_shards(run, capsys):
-    """They come in the order of their files, not of plates; there it is the spectra that must not stand twice."""
-    for name in ("0000", "0001"):
-        path = run["shards"] / f"{name}.parquet"
-        table, meta = files.read_table(path), files.read_meta(path)
-        number = table.schema.get_field_index("plate")
-        table = table.set_column(number, "plate", pa.array([300] * len(table), pa.int32()))
-        files.write_table(table, path, {**meta, "grid": {**meta["grid"], "scale": "undocumented"}})
-    assert samples.merge_run(run) == 0, capsys.readouterr().err
-    for folder in ("shards", "predictions"):
-        (run[folder] / "0001.parquet").write_bytes((run[folder] / "0000.parquet").read_bytes())
-    assert samples.merge_run(run) == 2
-    assert "spectrum_id 0300-55000-0001 stands in shard 0000 and in shard 0001" in capsys.readouterr().err
+def test_an_empty_shard_is_legal(run):
+    spread(run, [np.arange(104), [], np.arange(104, 208)])
+    assert samples.merge_run(run, count=3) == 0
+    assert len(files.read_table(run["catalogue"])) == 208
 
 
 def test_a_duplicate_key_within_a_shard_is_an_error(run, capsys):
@@ -215,19 +244,60 @@ def test_a_duplicate_key_within_a_shard_is_an_error(run, capsys):
     assert "more than once" in capsys.readouterr().err
 
 
-def test_a_lost_spectrum_is_an_error_a_rejected_one_is_listed(run, capsys):
-    lost = None
-    for folder in ("shards", "predictions"):
-        path = run[folder] / "0000.parquet"
+def without_first(paths, *folders):
+    """Take the first spectrum out of shard 0000 of some folders; returns its id."""
+    for folder in folders:
+        path = paths[folder] / "0000.parquet"
         table, meta = files.read_table(path), files.read_meta(path)
-        lost = table["spectrum_id"][0].as_py()
         files.write_table(table.slice(1), path, meta)
+    return table["spectrum_id"][0].as_py()
+
+
+def reject(paths, spectrum_id):
+    rejected = pa.table({"spectrum_id": [spectrum_id], "reason": ["all pixels masked"], "stage": ["shard"]})
+    files.write_table(rejected, paths["shards"] / "0000.rejected.parquet", {"origin": "mock"})
+    return rejected.to_pylist()
+
+
+def test_a_lost_spectrum_is_an_error_a_rejected_one_is_listed(run, capsys):
+    lost = without_first(run, "shards", "predictions")
     assert samples.merge_run(run) == 2
-    assert "104 targets, but 103 predicted and 0 rejected" in capsys.readouterr().err
-    rejected = pa.table({"spectrum_id": [lost], "reason": ["all pixels masked"], "stage": ["shard"]})
-    files.write_table(rejected, run["shards"] / "0000.rejected.parquet", {"origin": "mock"})
+    error = capsys.readouterr().err
+    assert f"shard 0000: spectrum_id {lost} is a target, but stands neither in" in error
+    assert "104 targets, 103 spectra, 103 predictions, 0 rejected" in error
+    rejected = reject(run, lost)
     assert samples.merge_run(run) == 0
-    assert files.read_table(run["rejected"]).to_pylist() == rejected.to_pylist()
+    assert files.read_table(run["rejected"]).to_pylist() == rejected
+
+
+def test_a_spectrum_without_prediction_a_prediction_without_spectrum_and_both_verdicts_are_named(run, capsys):
+    first = files.read_table(run["shards"] / "0000.parquet")["spectrum_id"][0].as_py()
+    reject(run, first)
+    assert samples.merge_run(run) == 2
+    assert f"spectrum_id {first} is both in" in capsys.readouterr().err
+    (run["shards"] / "0000.rejected.parquet").unlink()
+    without_first(run, "predictions")
+    assert samples.merge_run(run) == 2
+    assert f"spectrum_id {first} stands in {run['shards']}/0000.parquet but not in" in capsys.readouterr().err
+    without_first(run, "shards")
+    files.write_table(samples.predictions(samples.spectra(8, 0, False)), run["predictions"] / "0000.parquet",
+                      files.read_meta(run["predictions"] / "0001.parquet"))  # fmt: skip
+    assert samples.merge_run(run) == 2
+    assert f"spectrum_id {first} stands in {run['predictions']}/0000.parquet but not in" in capsys.readouterr().err
+
+
+def test_a_spectrum_that_no_target_asked_for_is_named(run, capsys):
+    table, meta = files.read_table(run["targets"]), files.read_meta(run["targets"])
+    files.write_table(table.slice(1), run["targets"], meta)
+    assert samples.merge_run(run) == 2
+    assert "spectrum_id 0300-55000-0001 stands in" in (error := capsys.readouterr().err) and "but is no target" in error
+
+
+def test_predictions_of_other_networks_are_refused(run, capsys):
+    path = run["predictions"] / "0001.parquet"
+    files.write_table(files.read_table(path), path, {**files.read_meta(path), "weights": {"ResNet_P": "other"}})
+    assert samples.merge_run(run) == 2
+    assert "0001.parquet: was predicted by other networks than" in capsys.readouterr().err
 
 
 def test_mixed_origin_is_refused(run, capsys):
@@ -237,23 +307,77 @@ def test_mixed_origin_is_refused(run, capsys):
     assert "mixed" in capsys.readouterr().err
 
 
-def test_memory_does_not_grow_with_the_shards(tmp_path):
-    """Peak memory with two shards and with eight of the same size: Arrow's does not grow at all, the process' hardly."""
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_memory_does_not_grow_with_the_shards(tmp_path, interleaved):
+    """Peaks of the merge, then of evaluation, with 6 and with 24 shards of the same size, pieces and groups as small as they."""
     arrow, process = [], []
-    for shards in (2, 8):
-        paths = samples.run_folder(tmp_path / str(shards), shards=shards, per_class=700, pixels=False)
+    for shards in (6, 24):
+        paths = samples.run_folder(tmp_path / str(shards), shards=shards, per_class=150, pixels=False)
         paths |= {name: tmp_path / str(shards) / name for name in ("catalogue", "fits", "rejected")}
+        if interleaved:
+            spread(paths, [np.arange(start, shards * 1950, shards) for start in range(shards)])
+        files.write_table(files.read_table(paths["targets"]), paths["targets"], {"origin": "mock"}, row_group_size=2000)
         code = f"""if True:
             import pyarrow, resource, sys
             sys.path.insert(0, {str(ROOT / "tests" / "unit")!r})
             import scoring_samples
-            assert scoring_samples.merge_run({ ({k: str(v) for k, v in paths.items()})!r}, {shards}) == 0
+            from resurvey import cli
+            from resurvey.catalogues import merge, ordered
+            merge.ROWS_PER_GROUP = 2000
+            ordered.FAN_IN, ordered.PIECE = 4, 500
+            paths = { ({k: str(v) for k, v in paths.items()})!r}
+            assert scoring_samples.merge_run(paths, {shards}) == 0
+            assert cli.main(["evaluate", "--catalogue", paths["catalogue"], "--out", paths["catalogue"] + ".tidy"]) == 0
             print(pyarrow.default_memory_pool().max_memory(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"""
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         for peaks, text in zip((arrow, process), done.stdout.split()[-2:], strict=True):
             peaks.append(int(text) / 1e6)
-    assert arrow[1] < 1.1 * arrow[0], f"Arrow's peak {arrow[0]:.1f} MB with 2 shards, {arrow[1]:.1f} MB with 8"
-    assert process[1] < process[0] + 40, f"peak {process[0]:.0f} MB with 2 shards, {process[1]:.0f} MB with 8"
+    assert arrow[1] < 1.25 * arrow[0], f"Arrow's peak {arrow[0]:.1f} MB with 6 shards, {arrow[1]:.1f} MB with 24"
+    assert process[1] < process[0] + 25, f"peak {process[0]:.0f} MB with 6 shards, {process[1]:.0f} MB with 24"
+
+
+def keyed(keys):
+    """A table of the key's columns from (plate, spectrum_id), null where None."""
+    plate, ids = zip(*keys, strict=True)
+    kinds = {"plate": pa.int32(), "mjd": pa.int32(), "fiberid": pa.int32(), "spectrum_id": pa.string()}
+    none = [None] * len(keys)
+    return pa.table({"plate": plate, "mjd": none, "fiberid": none, "spectrum_id": ids}, schema=pa.schema(kinds.items()))
+
+
+def runs_of(tables, pieces, opened=None):
+    """Sorted tables as runs that are read `pieces` rows at a time; `opened` counts those that are being read."""
+
+    def read(table):
+        if opened is not None:
+            opened.append(opened[-1] + 1)
+        for start in range(0, len(table), pieces):
+            yield table.slice(start, pieces)
+        if opened is not None:
+            opened.append(opened[-1] - 1)
+
+    return [Run(key_of(t, 0), key_of(t, -1), lambda t=t: read(t)) for t in map(in_order, tables)]
+
+
+def test_sorted_streams_become_one(tmp_path, monkeypatch):
+    rng = np.random.default_rng(3)
+    keys = [(None if plate < 20 else int(plate), f"s{i:03d}") for i, plate in enumerate(rng.integers(0, 12000, 400))]
+    expected = in_order(keyed(keys)).select(["plate", "spectrum_id"]).to_pylist()
+    assert [row["plate"] for row in expected] == sorted((k[0] for k in keys), key=lambda p: -1 if p is None else p)
+    monkeypatch.setattr("resurvey.catalogues.ordered.FAN_IN", 4)
+    groups = [keyed([keys[i] for i in part]) for part in np.array_split(rng.permutation(400), 23)]
+    for runs in (runs_of(groups, 7), limited(runs_of(groups, 7), tmp_path)):
+        found = pa.concat_tables(merged(runs)).select(["plate", "spectrum_id"]).to_pylist()
+        assert found == expected
+    assert overlapping(runs_of(groups, 7)) > 4 >= overlapping(runs)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_that_follow_one_another_are_open_one_at_a_time(tmp_path):
+    opened = [0]
+    runs = runs_of([keyed([(plate, "a"), (plate, "b"), (plate + 1, "a")]) for plate in range(0, 60, 2)], 2, opened)
+    assert overlapping(runs) == 1 and [run.first for run in limited(runs, tmp_path)] == [run.first for run in runs]
+    assert len(pa.concat_tables(merged(runs[::-1]))) == 90
+    assert max(opened) == 1
 
 
 def test_documentation_is_up_to_date():

@@ -15,6 +15,10 @@ from resurvey.claims import fence
 from resurvey.errors import ResurveyError
 
 META_KEY = b"resurvey"
+IN_WORKFLOW = "RESURVEY_CONSOLE"  # set in jobs of the workflow (common.smk)
+CHECKSUMS = {
+    "write_page_checksum": True
+}  # of every Parquet file: what rots on a disk is found when it is read, at no cost
 
 
 @contextlib.contextmanager
@@ -49,6 +53,36 @@ def write_json(data: object, path: str | os.PathLike) -> None:
         part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
+def damaged(path: str | os.PathLike, why: object, *also: str | os.PathLike) -> ResurveyError:
+    """The error to raise for a file that is not as it was written.
+
+    In a job of the workflow, which reads only what the workflow made, the file is set aside as NAME.damaged, and so is what vouches
+    for it: `also`, and for a file of a folder the table FOLDER.csv (shards.csv). The next run makes them anew. Elsewhere the
+    file is left alone; it may be the user's own.
+    """
+    if IN_WORKFLOW not in os.environ:
+        return ResurveyError(f"{path}: is damaged ({why}); delete it and run again")
+    kept = []
+    for file in (Path(path), *map(Path, also), Path(path).absolute().parent.with_suffix(".csv")):
+        with contextlib.suppress(FileNotFoundError):  # another job was quicker
+            os.replace(file, file.with_name(f"{file.name}.damaged"))
+            kept.append(f"{file.name}.damaged")
+    return ResurveyError(
+        f"{path}: is damaged ({why}); set aside{' as ' if kept else ''}{', '.join(kept)}; run again: it is made anew"
+    )
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike) -> Iterator[None]:
+    """What goes wrong within while a Parquet file is read becomes a ResurveyError that names it; see `damaged`."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:  # says nothing of the file
+            raise ResurveyError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise damaged(path, error) from error
+
+
 def read_json(path: str | os.PathLike) -> dict:
     """Read a JSON file. Raises ResurveyError naming the file when it is missing or not JSON."""
     try:
@@ -56,7 +90,7 @@ def read_json(path: str | os.PathLike) -> dict:
     except OSError as error:
         raise ResurveyError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
-        raise ResurveyError(f"{path}: is not JSON ({error}); delete it and run again") from error
+        raise damaged(path, f"not JSON: {error}") from error
 
 
 def read_settings(text: str) -> dict:
@@ -77,15 +111,16 @@ def with_meta(schema: pa.Schema, meta: dict) -> pa.Schema:
 def write_table(table: pa.Table, path: str | os.PathLike, meta: dict, **options) -> None:
     """Write a Parquet file with `meta` in its file metadata, atomically. `options` go to pyarrow."""
     with atomic(path) as part:
-        pq.write_table(table.cast(with_meta(table.schema, meta)), part, **options)
+        pq.write_table(table.cast(with_meta(table.schema, meta)), part, **CHECKSUMS, **options)
 
 
 def open_parquet(path: str | os.PathLike) -> pq.ParquetFile:
-    """Open a Parquet file. Raises ResurveyError naming the file when it is missing, truncated or not Parquet."""
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ResurveyError(f"{path}: is not a readable Parquet file ({error}); delete it and run again") from error
+    """Open a Parquet file. Raises ResurveyError naming the file when it is missing, truncated or not Parquet.
+
+    Pages are checked against their checksums when they are read: do that within `reading`.
+    """
+    with reading(path):
+        return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def read_table(
@@ -100,17 +135,33 @@ def read_table(
         raise ResurveyError(
             f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(file.schema_arrow.names)}"
         )
-    try:
+    with reading(path):
         if only:
-            return pq.read_table(path, columns=columns, filters=[(only[0], "=", only[1])])
+            filters = [(only[0], "=", only[1])]
+            return pq.read_table(path, columns=columns, filters=filters, page_checksum_verification=True)
         return file.read(columns)
-    except (OSError, pa.ArrowException) as error:
-        raise ResurveyError(f"{path}: is damaged ({error}); delete it and run again") from error
+
+
+def row_groups(path: str | os.PathLike, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The row groups of a Parquet file one after the other, of which one is in memory. Raises ResurveyError naming the file.
+
+    (`ParquetFile.iter_batches` of pyarrow 26 holds what it has read of all row groups until its end.)
+    """
+    file = open_parquet(path)
+    for group in range(file.num_row_groups):
+        try:
+            yield file.read_row_group(group, columns, use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise ResurveyError(f"{path}: is damaged ({error}); delete it and run again") from error
 
 
 def read_meta(path: str | os.PathLike) -> dict:
     """The `resurvey` metadata of a Parquet file; {} when another program wrote it."""
-    return json.loads((open_parquet(path).schema_arrow.metadata or {}).get(META_KEY, b"{}"))
+    text = (open_parquet(path).schema_arrow.metadata or {}).get(META_KEY, b"{}")
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise damaged(path, f"its metadata: {error}") from error
 
 
 def numbered(folder: str | os.PathLike, count: int) -> list[Path]:

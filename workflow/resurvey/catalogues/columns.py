@@ -59,6 +59,9 @@ FIXED = [
 ]  # fmt: skip
 
 
+KEY = ("plate", "mjd", "fiberid", "spectrum_id")  # a catalogue is in ascending order of it, null first
+
+
 def per_class(labels: Iterable[str], redshift: Iterable[str], point: Iterable[str]) -> list[Column]:
     """Columns that exist once per class: `prob_` for all labels, `z_`, `z_std_` for those with a redshift ensemble,
     `z_point_` for those with a single network."""

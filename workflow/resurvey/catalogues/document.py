@@ -10,8 +10,9 @@ Made from `workflow/resurvey/catalogues/columns.py` and `flags.py`; do not edit 
 `python -m resurvey.catalogues.document > docs/catalogue.md`.
 
 One row per spectrum, as Parquet (unit, ucd, description and the meaning of null stand in each column's metadata) and as FITS
-(TUNITn, TUCDn, TCOMMn, checksums; provenance in the primary header). Rows are in the order of the shards, within a shard of
-(plate, mjd, fiberid). What could not be catalogued stands in `….rejected.parquet` with the reason.
+(TUNITn, TUCDn, TCOMMn, checksums; provenance in the primary header). Rows are in ascending order of plate, mjd, fiberid (as
+numbers) and spectrum_id, null first, however the spectra were spread over shards; no spectrum stands twice. What could not be
+catalogued stands in `….rejected.parquet` with the reason.
 
 Null is NaN for floats, TNULL for integers, an undefined logical or an empty string in the FITS.
 """

@@ -1,7 +1,8 @@
-"""Shards of predictions → one catalogue: streamed shard by shard, every row accounted for, memory independent of the rows."""
+"""Shards of predictions → one catalogue in the order of its key: streamed, every row accounted for, memory independent of the rows."""
 
 import os
-from collections import Counter
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,11 +10,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from resurvey import __version__, files, provenance
+from resurvey.catalogues.account import REJECTED, Shard, account
 from resurvey.catalogues.assemble import assemble, learned
+from resurvey.catalogues.columns import KEY, catalogue_schema
 from resurvey.catalogues.fits import write_fits
+from resurvey.catalogues.ordered import Run, in_order, limited, merged
 from resurvey.errors import ResurveyError
 
-REJECTED = pa.schema([("spectrum_id", pa.string()), ("reason", pa.string()), ("stage", pa.string())])
+ROWS_PER_GROUP = 1 << 16  # of the catalogue: the rows that are in memory, and few enough groups for a short footer
+ORIGIN_SHARD = "_shard"  # column that says of a row which shard it is from, while it is merged
 
 
 def read_models(folder: str | os.PathLike, model: str, calibration: dict | None) -> list[dict]:
@@ -27,121 +32,123 @@ def read_models(folder: str | os.PathLike, model: str, calibration: dict | None)
 
 
 def merge(predictions, shards, targets, count, calibration, models, model, out, fits, rejected) -> dict:
-    """Write the catalogue as Parquet and FITS and the table of what was rejected; returns counts.
+    """Write the catalogue as Parquet and FITS and the table of what was rejected; returns counts {rows, rejected}.
 
     predictions, shards: folders of `count` numbered Parquet files; targets: the selection; calibration: path or None;
-    models: folder of the networks; out, fits, rejected: paths to write. Rows come in the shards' order, within a shard by
-    (plate, mjd, fiberid). Raises ResurveyError when a shard is missing, a spectrum stands twice, a spectrum is neither
-    predicted nor rejected, or real and mock inputs are mixed.
+    models: folder of the networks; out, fits, rejected: paths to write. Rows come by ascending `columns.KEY`, whatever the order
+    of the shards. Raises ResurveyError when a shard is missing, a spectrum stands twice or is neither predicted nor rejected
+    (the spectrum is named), when predictions have different columns, or real and mock inputs are mixed.
     """
-    names = [f"{shard:04d}" for shard in range(count)]
     calibrations = files.read_json(calibration) if calibration else None
     networks = read_models(models, model, calibrations)
-    expected, seen = _expected(targets), {}
-    metas = {}
-    for name in names:
-        for folder in (predictions, shards):
-            path = Path(folder, f"{name}.parquet")
-            metas[str(path)] = files.read_meta(path)
-    origin = provenance.common_origin([*metas.items(), (str(targets), files.read_meta(targets))])
-    schema = None
-    counts = Counter()
-    with files.atomic(out) as part, files.atomic(rejected) as part_rejected:
-        meta = _meta(metas, files.read_meta(targets), networks, calibrations, origin, model)
-        with pq.ParquetWriter(part_rejected, files.with_meta(REJECTED, meta)) as refused:
-            writer = None
-            for name in names:
-                table = _shard(
-                    Path(predictions, f"{name}.parquet"), Path(shards, f"{name}.parquet"), calibrations, networks
-                )
-                grid = metas[str(Path(shards, f"{name}.parquet"))].get("grid") or {}
-                _unseen(table, name, seen, by_row=grid.get("scale") == "undocumented")
-                lost = _rejected(Path(shards, f"{name}.rejected.parquet"))
-                wanted = expected.pop(name, 0)
-                if len(table) + len(lost) != wanted:
-                    raise ResurveyError(
-                        f"shard {name}: {wanted} targets, but {len(table)} predicted and {len(lost)} rejected; "
-                        f"delete {Path(shards, name + '.parquet')} and its predictions and run again"
-                    )
-                if schema is None:
-                    schema = files.with_meta(table.schema, meta)
-                    writer = pq.ParquetWriter(part, schema, compression="zstd")
-                elif not table.schema.equals(schema):
-                    raise ResurveyError(
-                        f"shard {name}: its predictions have other columns than shard {names[0]}; infer again"
-                    )
-                writer.write_table(table.cast(schema))
-                refused.write_table(lost.cast(files.with_meta(REJECTED, meta)))
-                counts["rows"] += len(table)
-                counts["rejected"] += len(lost)
-            writer.close()
-        if expected:
-            raise ResurveyError(f"the targets name shards beyond {names[-1]}: {', '.join(sorted(map(str, expected)))}; "
-                                f"give --count {count + len(expected)}")  # fmt: skip
+    first, names = _about(predictions, shards, targets, count)
+    meta = _meta(first, files.read_meta(targets), networks, calibrations, model)
+    total = refused = 0
+    with (
+        files.atomic(out) as part,
+        files.atomic(rejected) as part_rejected,
+        tempfile.TemporaryDirectory(dir=part.parent, prefix=".merge.") as scratch,
+    ):
+        runs = []
+        with pq.ParquetWriter(part_rejected, files.with_meta(REJECTED, meta)) as writer:
+            for shard in account(predictions, shards, targets, count):
+                writer.write_table(shard.rejected)
+                refused += len(shard.rejected)
+                total += shard.rows
+                if shard.rows:
+                    runs.append(_run(shard, calibrations, networks))
+        written = _write(
+            _unique(merged(limited(runs, scratch)), shards), part, files.with_meta(catalogue_schema(names), meta)
+        )
+        if written != total:
+            raise RuntimeError(f"{out}: {written} rows were written of {total}")
         write_fits(part, fits)
-    return dict(counts)
+    return {"rows": total, "rejected": refused}
 
 
-def _expected(targets) -> Counter:
-    """Rows per shard in the selection, read in batches."""
-    counts = Counter()
-    for batch in files.open_parquet(targets).iter_batches(columns=["shard"], batch_size=1 << 18):
-        for entry in pc.value_counts(batch["shard"]).to_pylist():
-            counts[entry["values"]] += entry["counts"]
-    return counts
+def _about(predictions, shards, targets, count: int) -> tuple[dict, list[str]]:
+    """The metadata of the first predictions, and the columns that those of all shards have."""
+    first = names = None
+    for number in range(count):
+        predicted, shard = (Path(folder, f"{number:04d}.parquet") for folder in (predictions, shards))
+        file = files.open_parquet(predicted)
+        meta = files.read_meta(predicted)
+        if first is None:
+            first, names, start = meta, file.schema_arrow.names, str(predicted)
+        found = [(str(predicted), meta), (str(shard), files.read_meta(shard)), (str(targets), files.read_meta(targets))]
+        provenance.common_origin([(start, first), *found])
+        if file.schema_arrow.names != names:
+            raise ResurveyError(
+                f"{predicted}: has other columns than {start}; delete the older of them and infer again"
+            )
+        if meta.get("weights") != first.get("weights"):
+            raise ResurveyError(f"{predicted}: was predicted by other networks than {start}; delete it and infer again")
+    if first is None:
+        raise ResurveyError("--count 0: a catalogue needs at least one shard")
+    return first, names
 
 
-def _shard(predicted: Path, shard: Path, calibration: dict | None, networks: list[dict]) -> pa.Table:
-    """The catalogue rows of one shard in the order of (plate, mjd, fiberid)."""
-    predictions = files.read_table(predicted)
-    file = files.open_parquet(shard)
-    spectra = file.read([name for name in file.schema_arrow.names if name not in ("flux", "ivar")])
-    if len(spectra) != len(predictions):
-        raise ResurveyError(
-            f"{predicted}: {len(predictions)} predictions for {len(spectra)} spectra of {shard}; delete it and infer again"
-        )
-    try:
-        table = assemble(predictions, spectra, calibration, networks)
-    except ResurveyError as error:
-        raise ResurveyError(f"{predicted}: {error}") from error
-    return table.sort_by([(key, "ascending") for key in ("plate", "mjd", "fiberid", "spectrum_id")])
+def _run(shard: Shard, calibration: dict | None, networks: list[dict]) -> Run:
+    """The catalogue rows of a shard, read when the merge comes to them."""
+
+    def pieces() -> Iterator[pa.Table]:
+        file = files.open_parquet(shard.shard)
+        columns = [name for name in file.schema_arrow.names if name not in ("flux", "ivar")]
+        spectra = file.read(columns, use_threads=False)
+        try:
+            table = assemble(files.read_table(shard.predictions), spectra, calibration, networks)
+        except ResurveyError as error:
+            raise ResurveyError(f"{shard.predictions}: {error}") from error
+        yield in_order(table.append_column(ORIGIN_SHARD, pa.repeat(pa.scalar(shard.name), len(table))))
+
+    return Run(shard.first, shard.last, pieces)
 
 
-def _unseen(table: pa.Table, name: str, seen: dict, by_row: bool) -> None:
-    """Spectra are unique over all shards: unique within one (assemble), and no (plate, mjd) stands in two.
-
-    by_row: released arrays, whose plates are spread over the shards; there each spectrum is looked at.
-    """
-    keys = ("spectrum_id",) if by_row else ("plate", "mjd")
-    groups = set(zip(*(table[key].to_pylist() for key in keys), strict=True))
-    if again := groups & seen.keys():
-        group = min(again)
-        what = ", ".join(f"{key} {value}" for key, value in zip(keys, group, strict=True))
-        raise ResurveyError(
-            f"{what} stands in shard {seen[group]} and in shard {name}: its spectra would be "
-            "catalogued twice; delete both shards and make them again"
-        )
-    seen.update(dict.fromkeys(groups, name))
-
-
-def _rejected(path: Path) -> pa.Table:
-    """What a shard could not use, with the reason; no file, nothing rejected."""
-    if not path.exists():
-        return REJECTED.empty_table()
-    table = files.read_table(path)
-    columns = [
-        table[n].cast(pa.string()) if n in table.column_names else pa.nulls(len(table), pa.string())
-        for n in REJECTED.names
-    ]
-    return pa.Table.from_arrays(columns, schema=REJECTED)
+def _unique(tables: Iterable[pa.Table], shards) -> Iterator[pa.Table]:
+    """The tables as they come. Raises ResurveyError naming a key that two neighbouring rows share."""
+    before = None
+    for table in tables:
+        keys = table.select([*KEY, ORIGIN_SHARD])
+        if before is not None:
+            keys = pa.concat_tables([before, keys])
+        same = pc.equal(keys["spectrum_id"].slice(1), keys["spectrum_id"].slice(0, len(keys) - 1))
+        if pc.any(same).as_py():
+            row = pc.index(same, True).as_py()
+            one, two = sorted(keys[ORIGIN_SHARD].slice(row, 2).to_pylist())
+            raise ResurveyError(
+                f"spectrum_id {keys['spectrum_id'][row]} stands in shard {one} and in shard {two} of {shards}: it would be "
+                "catalogued twice; delete both shards and make them again"
+            )
+        before = keys.slice(len(keys) - 1)
+        yield table.drop_columns([ORIGIN_SHARD])
 
 
-def _meta(metas: dict, targets: dict, networks: list[dict], calibration: dict | None, origin: str, model: str) -> dict:
+def _write(tables: Iterable[pa.Table], path: Path, schema: pa.Schema) -> int:
+    """Write the tables as one Parquet file, in row groups of equal size; returns the rows."""
+    order = pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in KEY], null_placement="at_start")
+    pending, waiting, total = [], 0, 0
+    with pq.ParquetWriter(path, schema, compression="zstd", sorting_columns=order) as writer:
+        for table in tables:
+            pending.append(table)
+            waiting += len(table)
+            total += len(table)
+            while waiting >= ROWS_PER_GROUP:
+                together = pa.concat_tables(pending)
+                writer.write_table(together.slice(0, ROWS_PER_GROUP).cast(schema), ROWS_PER_GROUP)
+                pending = [together.slice(ROWS_PER_GROUP)]
+                waiting -= ROWS_PER_GROUP
+        if waiting or not total:
+            writer.write_table(
+                pa.concat_tables(pending).cast(schema) if pending else schema.empty_table(), ROWS_PER_GROUP
+            )
+    return total
+
+
+def _meta(first: dict, targets: dict, networks: list[dict], calibration: dict | None, model: str) -> dict:
     """Provenance of the catalogue: what it was made from and with."""
-    first = next(iter(metas.values()))
     ensembles = [n for n in networks if n.get("role") == "redshift" and n.get("class")]
     return {
-        "origin": origin,
+        "origin": first["origin"],
         "release": first.get("release") or targets.get("release"),
         "dataset": first.get("dataset") or targets.get("dataset"),
         "archive": targets.get("archive"),
@@ -153,5 +160,6 @@ def _meta(metas: dict, targets: dict, networks: list[dict], calibration: dict | 
         "val_mae": {label: limits["val_mae"] for label, limits in learned(networks).items() if "val_mae" in limits},
         "n_train": {n["network"]: n.get("n_train") for n in networks},
         "calibration": calibration,
+        "order": list(KEY),
         "code_version": __version__,
     }

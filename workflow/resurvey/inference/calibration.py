@@ -6,18 +6,22 @@ covers the truth that often. The errors of the bins are made monotone in σ and 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from resurvey import __version__, files, provenance
 from resurvey.errors import ResurveyError
+from resurvey.targets.by_shard import by_shard
 
 ONE_SIGMA = math.erf(1 / math.sqrt(2))
 PER_BIN = 60  # validation spectra per bin of σ: their quantile is then known to about 10%
 MOST_BINS = 20
 FEWEST = 20  # fewer spectra calibrate nothing  # fmt: skip
+MOST = 1 << 16  # spectra of a class that are kept at least, where there are so many: 20 quantiles of 3300 each
 SMALLEST = 1e-9
 
 
@@ -80,34 +84,48 @@ def coverage(off: np.ndarray, error: np.ndarray, times: Sequence[int] = (1, 2, 3
     return [float(np.mean(off <= k * error)) for k in times]
 
 
+class Thinned:
+    """At least `most` of the rows that it was given, or all: each, then each second, fourth, … in the order in which they came."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._kept, self._count = np.empty((2 * most, 3)), 0
+        self._every, self._given = 1, 0
+
+    @property
+    def rows(self) -> np.ndarray:
+        """(n, 3): what was kept, n below twice `most`."""
+        return self._kept[: self._count]
+
+    def add(self, rows: np.ndarray) -> None:
+        """Take more rows (n, 3)."""
+        number = -self._given % self._every
+        while number < len(rows):
+            self._kept[self._count] = rows[number]
+            self._count += 1
+            number += self._every
+            if self._count == len(self._kept):
+                self._count //= 2
+                self._kept[: self._count] = self._kept[::2].copy()
+                self._every *= 2
+        self._given += len(rows)
+
+
 def calibrate(predictions: Sequence[Path], targets: Path, out: Path, model: str) -> dict:
     """Fit every class with a redshift on the spectra of that label in the validation split, write and return the JSON.
 
-    Raises ResurveyError when predictions are of different networks or of another model, or real and mock are mixed.
+    predictions: numbered as the targets name their shards; one of them is in memory, and of each class fewer than twice MOST
+    spectra. Raises ResurveyError when predictions are of different networks or of another model, or real and mock are mixed.
     """
-    metas = [(str(path), files.read_meta(path)) for path in predictions]
-    for name, meta in metas:
-        if meta.get("model") != model:
-            raise ResurveyError(f"{name}: holds predictions of model {meta.get('model')}, not of {model}")
-        if meta.get("weights") != metas[0][1].get("weights"):
-            raise ResurveyError(f"{name}: was predicted by other networks than {metas[0][0]}; delete it and run again")
-    about = metas[0][1]
-    origin = provenance.common_origin([*metas, (str(targets), files.read_meta(targets))])
-    chosen = files.read_table(targets, ["spectrum_id", "label", "z", "split"]).to_pandas()
-    chosen = chosen[chosen["split"] == "valid"].set_index("spectrum_id")
-    found: dict[str, list[np.ndarray]] = {}
-    for path in predictions:
-        table = files.read_table(path)
-        labels = [name.removeprefix("z_std_") for name in table.column_names if name.startswith("z_std_")]
-        columns = ["spectrum_id", *(f"{kind}_{label}" for label in labels for kind in ("z", "z_std"))]
-        rows = table.select(columns).to_pandas().set_index("spectrum_id").join(chosen, how="inner")
-        for label in labels:
-            own = rows[rows["label"] == label]
-            found.setdefault(label, []).append(own[["z", f"z_{label}", f"z_std_{label}"]].to_numpy(float))
-    fits = {label: fit(*np.concatenate(parts).T) for label, parts in found.items()}
+    about = _agreed(predictions, targets, model)
+    kept: dict[str, Thinned] = {}
+    names = [path.stem for path in predictions]
+    for path, rows in zip(predictions, by_shard(targets, ["spectrum_id", "label", "z", "split"], names), strict=True):
+        for label, values in _validation(path, rows.filter(pc.equal(rows["split"], "valid"))):
+            kept.setdefault(label, Thinned()).add(values)
+    fits = {label: fit(*sample.rows.T) for label, sample in kept.items()}
     result = {
         "model": model,
-        "origin": origin,
+        "origin": about["origin"],
         "split": "valid",
         "target_coverage": ONE_SIGMA,
         "networks": about.get("networks"),
@@ -119,3 +137,32 @@ def calibrate(predictions: Sequence[Path], targets: Path, out: Path, model: str)
     }
     files.write_json(result, out)
     return result
+
+
+def _agreed(predictions: Sequence[Path], targets: Path, model: str) -> dict:
+    """The metadata of the first predictions, found to hold for all, and the origin of all."""
+    first = files.read_meta(predictions[0])
+    origin = provenance.common_origin([(str(predictions[0]), first), (str(targets), files.read_meta(targets))])
+    for path in predictions:
+        meta = files.read_meta(path)
+        if meta.get("model") != model:
+            raise ResurveyError(f"{path}: holds predictions of model {meta.get('model')}, not of {model}")
+        if meta.get("weights") != first.get("weights"):
+            raise ResurveyError(
+                f"{path}: was predicted by other networks than {predictions[0]}; delete it and run again"
+            )
+        provenance.common_origin([(str(predictions[0]), first), (str(path), meta)])
+    return {**first, "origin": origin}
+
+
+def _validation(path: Path, targets: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
+    """Per class with a redshift in the predictions of a shard: its spectra among `targets` as rows of z_true, z, z_std."""
+    names = files.open_parquet(path).schema_arrow.names
+    labels = [name.removeprefix("z_std_") for name in names if name.startswith("z_std_")]
+    table = files.read_table(path, ["spectrum_id", *(f"{kind}_{label}" for label in labels for kind in ("z", "z_std"))])
+    place = pc.index_in(targets["spectrum_id"], value_set=table["spectrum_id"].combine_chunks())
+    targets, table = targets.filter(pc.is_valid(place)), table.take(place.drop_null())
+    for label in labels:
+        own = pc.fill_null(pc.equal(targets["label"], label), False)
+        columns = (targets["z"], table[f"z_{label}"], table[f"z_std_{label}"])
+        yield label, np.column_stack([column.filter(own).to_numpy().astype(float) for column in columns])

@@ -12,9 +12,10 @@ from resurvey.metrics.layouts import COLUMNS
 from resurvey.metrics.tables import Tidy, make_label
 
 
-def tidy_from_catalogue(frame: pd.DataFrame, meta: dict, path: Path | str) -> Tidy:
+def tidy_from_catalogue(frame: pd.DataFrame, meta: dict, path: Path | str, split: bool | None = None) -> Tidy:
     """Rows of the test split (all rows where there is no split) with a true class.
 
+    split: whether the catalogue has one, where `frame` is a part of it; None: as the frame says.
     The truth is `label` and `z_label`; where the table has no labels (own spectra), the survey's class, subclass and z.
     """
     if "class" not in frame or not {"label", "survey_class"} & set(frame.columns):
@@ -27,7 +28,9 @@ def tidy_from_catalogue(frame: pd.DataFrame, meta: dict, path: Path | str) -> Ti
             left_out.append({"file": str(path), "n": int((~good).sum()), "reason": reason})
         return frame[good]
 
-    if "split" in frame and frame["split"].notna().any():
+    if split is None:
+        split = "split" in frame and frame["split"].notna().any()
+    if split:
         frame = keep(frame, (frame["split"] == "test").to_numpy(), "not in the test split")
     label = frame["label"].astype(object) if "label" in frame else pd.Series(None, frame.index, object)
     z_true = frame["z_label"].astype(float) if "z_label" in frame else pd.Series(np.nan, frame.index)

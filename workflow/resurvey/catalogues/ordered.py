@@ -1,0 +1,110 @@
+"""Many sorted tables → one sorted stream, in memory that depends neither on their number nor on their rows.
+
+A table is opened when the stream reaches its first key and closed at its last: of shards that follow one another, one is open
+at a time. Where more than FAN_IN overlap, groups of FAN_IN are first merged into temporary files.
+"""
+
+import bisect
+import heapq
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from resurvey import files
+from resurvey.catalogues.columns import KEY
+
+FAN_IN = 16  # tables that are open at the same time
+PIECE = 4096  # rows of each that are in memory, once they are temporary files
+
+Key = tuple
+
+
+@dataclass(frozen=True)
+class Run:
+    """Sorted rows: their first and last key, and how to read them, piece by piece; each piece is sorted and has rows."""
+
+    first: Key
+    last: Key
+    pieces: Callable[[], Iterator[pa.Table]]
+
+
+def key_of(table: pa.Table, row: int) -> Key:
+    """The key of a row as Python values that can be compared: null comes before all numbers and all text."""
+    values = (table[name][row].as_py() for name in KEY)
+    return tuple((value is not None, value if value is not None else 0) for value in values)
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """The rows by ascending key, null first."""
+    keys = [(name, "ascending", "at_start") for name in KEY]
+    return table.take(pc.sort_indices(table.select(KEY), sort_keys=keys))
+
+
+def merged(runs: list[Run]) -> Iterator[pa.Table]:
+    """The rows of all runs in ascending order, in tables of any size; equal keys come one after the other."""
+    waiting = sorted(runs, key=lambda run: run.first)
+    waiting.reverse()
+    heads: list[tuple[pa.Table, Iterator[pa.Table]]] = []
+
+    def advance(pieces: Iterator[pa.Table]) -> None:
+        if (head := next(pieces, None)) is not None:
+            heads.append((head, pieces))
+
+    while waiting or heads:
+        if not heads:
+            advance(waiting.pop().pieces())
+        limit = min(key_of(head, -1) for head, _ in heads)
+        while waiting and waiting[-1].first <= limit:
+            advance(waiting.pop().pieces())
+            limit = min(limit, key_of(heads[-1][0], -1))
+        ready, opened, heads = [], heads, []
+        for head, pieces in opened:
+            count = bisect.bisect_right(range(len(head)), limit, key=lambda row, head=head: key_of(head, row))
+            ready.append(head.slice(0, count))
+            if count < len(head):
+                heads.append((head.slice(count), pieces))
+            else:
+                advance(pieces)
+        yield ready[0] if len(ready) == 1 else in_order(pa.concat_tables(ready))
+
+
+def overlapping(runs: list[Run]) -> int:
+    """The largest number of runs that any key lies in."""
+    most, ends = 0, []
+    for run in sorted(runs, key=lambda run: run.first):
+        while ends and ends[0] < run.first:
+            heapq.heappop(ends)
+        heapq.heappush(ends, run.last)
+        most = max(most, len(ends))
+    return most
+
+
+def limited(runs: list[Run], scratch: str | os.PathLike) -> list[Run]:
+    """The same rows in runs of which at most FAN_IN overlap; what had to be merged for it lies in `scratch`."""
+    runs = sorted(runs, key=lambda run: run.first)
+    while overlapping(runs) > FAN_IN:
+        runs = [_spilled(runs[start : start + FAN_IN], Path(scratch)) for start in range(0, len(runs), FAN_IN)]
+    return runs
+
+
+def _spilled(runs: list[Run], scratch: Path) -> Run:
+    """Some runs as one, in a file that is read by pieces and removed once it has been read."""
+    path = scratch / f"{uuid.uuid4().hex}.parquet"
+    writer = None
+    for table in merged(runs):
+        if writer is None:
+            writer = pq.ParquetWriter(path, table.schema, compression="lz4")
+        writer.write_table(table, row_group_size=PIECE)
+    writer.close()
+
+    def pieces() -> Iterator[pa.Table]:
+        yield from files.row_groups(path)
+        path.unlink()
+
+    return Run(min(run.first for run in runs), max(run.last for run in runs), pieces)
