@@ -5,6 +5,7 @@ between DR12 and DR13 (astroNN's conventions; pixel runs are half-open [start, s
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class Chips:
     def slices(self) -> tuple[slice, ...]:
         """Where each chip lies among the pixels of all chips together."""
         borders = np.cumsum([0, *(stop - start for start, stop in self.runs)]).tolist()
-        return tuple(slice(a, b) for a, b in zip(borders, borders[1:], strict=False))
+        return tuple(slice(a, b) for a, b in pairwise(borders))
 
     def wavelength(self) -> np.ndarray:
         """(pixels,) float64 centres of the pixels [Å, vacuum], gaps left out."""

@@ -20,7 +20,28 @@ class Label:
     window: str | None
 
 
-_ELEMENTS = "C CI N O Na Mg Al Si P S K Ca Ti TiII V Cr Mn Fe Co Ni".split()
+_ELEMENTS = (
+    "C",
+    "CI",
+    "N",
+    "O",
+    "Na",
+    "Mg",
+    "Al",
+    "Si",
+    "P",
+    "S",
+    "K",
+    "Ca",
+    "Ti",
+    "TiII",
+    "V",
+    "Cr",
+    "Mn",
+    "Fe",
+    "Co",
+    "Ni",
+)
 
 LABELS = (
     Label("teff", "Teff", "K", ("PARAM", 0), ("TEFF_ERR", None), None),
