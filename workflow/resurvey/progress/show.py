@@ -40,6 +40,8 @@ def _head(progress: Progress) -> Iterator[str]:
         yield f"a workflow runs here since {as_time(workflow.started)} ({name})"
     elif workflow.ended:
         yield f"no workflow runs; the last one ran {as_time(workflow.started)} to {as_time(workflow.written)} ({name})"
+    elif workflow.broke:
+        yield f"no workflow runs; the last one, {as_time(workflow.started)}, broke off ({name}): {workflow.broke}"
     else:
         here = workflow.host == socket.gethostname()
         elsewhere = "" if here else f", or it runs on {workflow.host or 'another machine'}"
@@ -153,6 +155,7 @@ def as_data(progress: Progress) -> dict:
             "started": workflow.started,
             "last_word": workflow.written,
             "ended": workflow.ended,
+            "broke_off": workflow.broke,
             "runs_here": progress.alive,
         },
         "slurm_trouble": progress.trouble or None,

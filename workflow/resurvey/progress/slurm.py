@@ -1,6 +1,7 @@
 """What Slurm says of the jobs that a workflow submitted."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from resurvey.cluster import queue
 from resurvey.errors import ResurveyError
@@ -27,23 +28,34 @@ REASONS = {  # what Slurm's reason begins with: what it means
 
 
 class Jobs:
-    """The user's jobs in Slurm, by id; `trouble` says why there are none where Slurm did not answer."""
+    """The user's jobs in Slurm; `trouble` says why there are none where Slurm did not answer.
 
-    def __init__(self, ask: Callable[[], list[queue.Job]], wanted: bool) -> None:
-        self._jobs: dict[str, queue.Job] = {}
-        self.trouble = ""
-        if not wanted:
-            return
+    wanted: False asks nothing; root: the working directory whose jobs `commented` finds.
+    """
+
+    def __init__(self, ask: Callable[[], list[queue.Job]], wanted: bool, root: Path) -> None:
+        self.trouble, found = "", []
         try:
-            for job in ask():
-                self._jobs[job.id] = job
+            found = ask() if wanted else []
         except ResurveyError as error:
             self.trouble = str(error)
+        self._jobs = {job.id: job for job in found}
         # Members of an array that all wait are one line, 12_[1-4].
-        self._arrays = {name.partition("_")[0]: job for name, job in self._jobs.items() if "_[" in name}
+        self._arrays = {job.id.partition("_")[0]: job for job in found if "_[" in job.id}
+        # The newest last: a job that was tried again is the one that counts.
+        here = sorted((job for job in found if Path(job.workdir) == root), key=lambda job: _number(job.id))
+        self._comments = {job.comment: job for job in here}
 
     def get(self, job_id: str) -> queue.Job | None:
-        return self._jobs.get(job_id) or (self._arrays.get(job_id.partition("_")[0]) if self._jobs else None)
+        return self._jobs.get(job_id) or self._arrays.get(job_id.partition("_")[0])
+
+    def commented(self, comment: str) -> queue.Job | None:
+        """The job that the executor marked with `comment`; members of an array share that of its first."""
+        return self._comments.get(comment)
+
+
+def _number(job_id: str) -> int:
+    return int(job_id.partition("_")[0])
 
 
 def ask() -> list[queue.Job]:

@@ -15,6 +15,7 @@ KEEP = 20  # the newest workflows that are looked at
 BLOCK, COMMAND = b"\nError in rule ", b"\nCommand '"
 ENDED = re.compile(rb".*[ >](\S+\.log)\b.*?' (?:returned non-zero exit status (\d+)|died with <Signals\.(\w+))")
 BELOW = re.compile(rb".*\n(?:    .*\n)*")
+BROKE = re.compile(rb"\n\w*(?:Error|Exception)\b[^\n]*:\n((?:(?!  File ).*\n){1,4})")
 HOST = re.compile(rb"^  Host: (\S+)$", re.M)
 STATUS = re.compile(r"SLURM status is: '(\w+)'")
 
@@ -39,6 +40,10 @@ class Workflow:
     written: float  # when its log last changed
     ended: bool
     host: str | None  # of the master; None where the log leaves it out (--quiet host)
+    slurm: bool  # whether it submitted to Slurm
+    broke: (
+        str | None
+    )  # what ended it before its jobs were done with, as an error in its rules; None too for a killed one
     failures: dict[str, Failure] = field(default_factory=dict)
 
 
@@ -63,7 +68,16 @@ def _read(path: Path) -> Workflow | None:
         return None
     ended = b"\nComplete log(s): " in text[-5000:]
     host = HOST.search(text[:5000])
-    workflow = Workflow(path, _started(path.name) or written, written, ended, host and host[1].decode())
+    broke = None if ended else BROKE.search(text[-5000:])
+    workflow = Workflow(
+        path,
+        started=_started(path.name) or written,
+        written=written,
+        ended=ended,
+        host=host and host[1].decode(),
+        slurm=b"\nSLURM run ID" in text,
+        broke=broke and " ".join(broke[1].decode(errors="replace").split()),
+    )
     blocks: dict[str, list[Failure]] = {}
     for place in _places(text, BLOCK):
         failure = _block(text, place + 1)
@@ -99,7 +113,15 @@ def _block(text: bytes, start: int) -> Failure:
     logs = entries.get("log", rule).partition(" (check log file")[0].split(", ")
     message = entries.get("message", "")
     status = STATUS.search(message)
-    why = f"Slurm: {status[1]}" if status else message if message.startswith("SLURM sbatch failed") else ""
+    why = (
+        ""
+        if status and status[1] == "FAILED"
+        else f"Slurm: {status[1]}"
+        if status
+        else message
+        if message.startswith("SLURM sbatch failed")
+        else ""
+    )
     return Failure(logs[0], _asctime(before), why=why, slurm_log=logs[1] if len(logs) > 1 else None)
 
 

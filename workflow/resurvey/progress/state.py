@@ -75,7 +75,8 @@ class _Look:
         self.alive = snakelog.held_open(root)
         self.markers = markers.started(root)
         ids = [marker.job_id for marker in self.markers.values() if marker.job_id]
-        self.slurm = slurm.Jobs(ask, wanted=bool(ids))
+        wanted = bool(ids) or (bool(self.workflows) and self.workflows[-1].slurm)
+        self.slurm = slurm.Jobs(ask, wanted, root)
         # A job that neither the queue knows nor the master waits for: the accounting may know how it ended.
         lost = [] if self.alive else [job_id for job_id in ids if not self.slurm.get(job_id)]
         self.ended = slurm.ended(lost) if lost and not self.slurm.trouble else {}
@@ -93,24 +94,26 @@ class _Look:
             return Active(job, "running", where=claim)
         if marked is not None:
             job_id, when = self.markers[marked]
-            found = self._submitted(job, job_id) if job_id else None
+            found = self._submitted(job, job_id)
             if found:
                 return found
+            where = f"Slurm job {job_id}" if job_id else ""
             if self.alive and when >= self.began:
-                return Active(job, "running", where=f"Slurm job {job_id}" if job_id else "this machine")
+                return Active(job, "running", where=where)
             if not self.alive:
-                return self._failed(job) or Active(job, "interrupted", where=f"Slurm job {job_id}" if job_id else "")
+                return self._failed(job) or Active(job, "interrupted", where=where)
         return self._failed(job)
 
-    def _submitted(self, job: Job, job_id: str) -> Active | None:
-        found = self.slurm.get(job_id)
+    def _submitted(self, job: Job, job_id: str | None) -> Active | None:
+        """What Slurm says; by the comment where there is no id, for a job that runs has replaced its marker by one without."""
+        found = self.slurm.get(job_id) if job_id else self.slurm.commented(job.comment)
         state = found.state if found else self.ended.get(job_id, "")
         if found and found.waiting:
-            return Active(job, "queued", where=f"Slurm job {job_id}", reason=found.reason)
+            return Active(job, "queued", where=f"Slurm job {found.id}", reason=found.reason)
         if found and not found.finished:
-            return Active(job, "running", where=f"Slurm job {job_id} on {found.nodes}")
+            return Active(job, "running", where=f"Slurm job {found.id} on {found.nodes}")
         if state in slurm.ENDED_BADLY and not self.alive:
-            return self._failure(job, snakelog.Failure(job.log, self.now, why=f"Slurm: {state}"))
+            return self._failure(job, snakelog.Failure(job.log, None, why=f"Slurm: {state}"))
         return None
 
     def _claim(self, job: Job) -> str | None:
@@ -134,12 +137,11 @@ class _Look:
         return self._silent(job) if failure is None else self._failure(job, failure)
 
     def _failure(self, job: Job, failure: snakelog.Failure) -> Active:
-        logs = [path for path in (job.log, failure.slurm_log) if path and Path(self.root, path).is_file()]
-        said = joblog.error_line(self.root / job.log)
-        if said is None and failure.slurm_log:
-            said = joblog.error_line(self.root / failure.slurm_log)
+        both = (job.log, failure.slurm_log and failure.slurm_log.removeprefix(f"{self.root}{os.sep}"))
+        logs = [path for path in both if path and Path(self.root, path).is_file()]
+        said = next((said for log in logs if (said := joblog.error_line(self.root / log))), None)
         if said is None and not failure.why and logs:
-            said = joblog.last_line(self.root / logs[0])
+            said = joblog.last_line(self.root / logs[-1])
         reason = "; ".join(filter(None, [failure.why, said])) or "nothing was said"
         when = failure.when or self.files.mtime(job.log)
         return Active(job, "failed", "", reason, failure.attempts, when, tuple(logs))
