@@ -52,13 +52,13 @@ def slurm(case: Case) -> list[Finding]:
     """All checks of Slurm."""
     try:
         queue.alive()
-        config, partitions, nodes = queue.config(), queue.partitions(), queue.nodes()
+        config, partitions, nodes, jobs = queue.config(), queue.partitions(), queue.nodes(), queue.jobs()
     except ResurveyError as error:
         return [Finding("error", "Slurm", str(error))]
     found = [Finding("ok", "Slurm", f"{config.get('ClusterName', '?')}, version {config.get('SLURM_VERSION', '?')}")]
     found += status(case, config)
     found += accounts(case, config)
-    found += earlier_jobs(case, queue.jobs())
+    found += earlier_jobs(case, jobs)
     asked = [request for request in case.requests if request.attempt == 1]
     found += places(case.requests, partitions)
     impossible: set[str] = set()  # rules whose first try is so already
@@ -115,13 +115,13 @@ def accounts(case: Case, config: dict[str, str]) -> list[Finding]:
     named = sorted({request.account for request in case.requests if request.account})
     if "slurmdbd" not in config.get("AccountingStorageType", ""):
         if not named:
-            return []
+            return [Finding("ok", "account", "this Slurm keeps none")]
         return [
             Finding(
-                "error",
+                "warning",
                 "account",
-                f"slurm_account: {', '.join(named)} is set, but this Slurm keeps no accounts: the plugin would refuse every job",
-                f"Take slurm_account out of {PROFILE}",
+                f"slurm_account: {', '.join(named)} has no effect, for this Slurm keeps no accounts",
+                f"Take it out of {PROFILE}",
             )
         ]
     try:
@@ -174,16 +174,14 @@ def earlier_jobs(case: Case, jobs: list[queue.Job]) -> list[Finding]:
     what = f"{len(twice)} jobs of an earlier run in this folder are still in the queue ({named})"
     if others := masters(case.workdir):
         return [
-            Finding(
-                "warning", "earlier jobs", f"{what}; snakemake runs here (process {others[0]}), they may be its own"
-            )
+            Finding("warning", "earlier jobs", f"{what}; they may be those of process {others[0]}, which runs here")
         ]
     return [
         Finding(
-            "error",
+            "warning",
             "earlier jobs",
-            f"{what}: the same work would be done twice at once",
-            f"Let them end (`squeue -j {','.join(ids)}`), or stop them: `scancel {' '.join(ids)}`",
+            f"{what}: the new jobs wait for them and take what they make",
+            f"To let the new ones do it at once: `scancel {' '.join(ids)}`",
         )
     ]
 
@@ -324,8 +322,10 @@ def _nodes(
         mend = f"Set {key}: {most} {mend_in}"
         if about == "gpus":
             kinds = sorted({kind for node in members for kind in node.gpus if kind})
-            if request.gpu_model and kinds:
+            if request.gpu_model and kinds and not most:
                 mend = f"Set gpu_model to one of {', '.join(kinds)} {mend_in}"
+            elif request.gpu_model and not most and any(node.gpus for node in members):
+                mend = f"Take gpu_model out {mend_in}: the GPUs of {partition.name} have no type"
             elif not most:
                 mend = f"Set gpu: 0 (and no gpu_model) {mend_in} to compute on CPUs"
         elif request.attempt > 1:
@@ -416,7 +416,8 @@ def probed(case: Case, partitions: list[queue.Partition]) -> list[Finding]:
         name = request.partition or default
         if name and (name not in wanted or wanted[name].gpus > request.gpus):
             wanted[name] = request  # the one with the fewest GPUs: a partition may demand one
-    return [
-        Finding(severity, "probe", what, mend)
-        for severity, what, mend in probe.run(wanted, case.workdir, case.package, case.latency)
-    ]
+    try:
+        results = probe.run(wanted, case.workdir, case.package, case.latency)
+    except ResurveyError as error:
+        return [Finding("warning", "probe", f"not probed: {error}")]
+    return [Finding(severity, "probe", what, mend) for severity, what, mend in results]

@@ -104,7 +104,7 @@ def disk(project: dict, workdir: Path) -> list[Finding]:
 
 
 def _mock_spectra(project: dict, dataset: dict) -> int:
-    mock = project["mock"]
+    mock = project["mock"][dataset["release"]]
     return mock.get("per_class", 0) * len(dataset["classes"] or []) + mock.get("extra", 0)
 
 

@@ -75,7 +75,9 @@ def call(*command: str, timeout: float = TIMEOUT) -> str:
             "and ask the cluster's administrators where it is down"
         ) from None
     if done.returncode:
-        raise ResurveyError(f"{' '.join(command[:3])}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+        raise ResurveyError(
+            f"{' '.join(command[:3])}: {(done.stderr + done.stdout).strip() or f'exit code {done.returncode}'}"
+        )
     return done.stdout
 
 
