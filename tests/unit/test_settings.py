@@ -31,7 +31,8 @@ def test_presets_hold_only_keys_of_the_config(preset):
 def test_every_data_file_keeps_its_schema(kind):
     for name in settings.available(kind):
         path = ROOT / "workflow" / kind / f"{name}.yaml"
-        settings.validate(settings.read_yaml(path), kind[:-1], str(path))
+        data = settings.read_yaml(path)
+        settings.validate(data, settings.schema_of(kind, data, str(path)), str(path))
 
 
 def test_paper_preset_is_the_paper():
@@ -71,7 +72,8 @@ def test_paper_preset_is_the_paper():
             ["flux_conserving", "set datasets.sdss_dr16_all.resample"],
         ),
         ({"download": {"connections": 0}}, ["download", "connections"]),
-        ({"mock": {"per_clas": 3}}, ["mock.per_clas", "per_class"]),
+        ({"mock": {"sdss_dr16": {"per_clas": 3}}}, ["mock.sdss_dr16", "per_clas", "per_class"]),
+        ({"mock": {"per_class": 3}}, ["mock.per_class", "sdss_dr16: {per_class"]),
         ({"apply": {"gasnet2_sdss": ["sdss_dr16_al"]}}, ["sdss_dr16_al", "did you mean sdss_dr16_all"]),
         ({"models": {"gasnet2_sdss": {"dataset": "sdss_dr61"}}}, ["sdss_dr61", "did you mean sdss_dr16"]),
         ({"models": {"gasnet2_sdss": {"architecture": {"kernel": 4}}}}, ["architecture.kernel", "4"]),
@@ -115,12 +117,11 @@ def test_a_mock_survey_may_be_served():
         load(preset="demo", archive="mock+mock")
 
 
-def test_the_mock_survey_is_of_one_release():
-    both = {
-        "sdss_dr16_all": {"release": "sdss_dr17", "resample": "flux_conserving", "grid": {"step": 4.0, "pixels": 1251}}
-    }
-    with pytest.raises(ResurveyError, match="one release"):
-        load(preset="demo", apply={"gasnet2_sdss": ["sdss_dr16_all"]}, datasets=both)
+def test_each_release_has_a_mock_survey_of_its_own_size():
+    resolved = load(preset="demo", mock={"sdss_dr16": {"per_class": 40}})
+    assert resolved["mock"]["sdss_dr16"]["per_class"] == 40
+    assert resolved["mock"]["sdss_dr16"]["seed"] == resolved["seed"]
+    assert set(resolved["mock"]) == set(resolved["releases"])
 
 
 def test_shared_network_must_be_trained():

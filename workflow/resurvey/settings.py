@@ -17,6 +17,12 @@ import yaml
 from resurvey.errors import ResurveyError
 
 WORKFLOW = Path(__file__).parents[1]
+FAMILIES = {
+    "resnet": "resnet",
+    "apogee_bcnn": "bcnn",
+    "apogee_bcnn_censored": "bcnn",
+}  # architecture.kind: schema of its models
+PIXELS = ("grid", "resample", "masks", "continuum", "mask_bits")  # of a dataset: what a network sees of a spectrum
 
 
 class _Loader(yaml.SafeLoader):
@@ -177,8 +183,8 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
         _check_model(name, model, datasets[model["dataset"]], models)
     for model, name in apply:
         home = models[model]["dataset"]
-        for key in ("grid", "resample", "masks"):
-            trained, applied = datasets[home][key], datasets[name][key]
+        for key in PIXELS:
+            trained, applied = datasets[home].get(key), datasets[name].get(key)
             if trained != applied:
                 raise ResurveyError(
                     f"{where}: model {model} is trained on {key} {trained} but dataset {name} has {applied}; "
@@ -191,13 +197,14 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
         for name in sorted({d["release"] for d in datasets.values()})
     }
     _check_archive(archive, releases, where)
+    mock = _mock(both.get("mock") or {}, releases, where)
     return {
         "run": run,
         "preset": both["preset"],
         "seed": both["seed"],
         "engine": both["engine"],
         "skip_below": both["skip_below"],
-        "mock": {**(both.get("mock") or {}), "seed": both["seed"]},
+        "mock": {name: {**mock.get(name, {}), "seed": both["seed"]} for name in releases},
         "archive": archive,
         "releases": releases,
         "datasets": datasets,
@@ -231,35 +238,61 @@ def _check_archive(archive: dict, releases: dict, where: str) -> None:
             raise ResurveyError(
                 f"{where}: archive: {here} does not hold the release {name}; set archive to {release['root']} or a mirror of it"
             )
-    if archive["kind"] == "mock" and len(releases) > 1:
-        raise ResurveyError(
-            f"{where}: archive: the mock survey is of one release, the datasets are of {', '.join(releases)}; "
-            "give them one release, e.g. datasets: {sdss_dr16: {release: sdss_dr16}}"
-        )
+
+
+def _mock(sizes: dict, releases: dict, where: str) -> dict:
+    """Sizes of the mock survey by release, checked by the release's survey."""
+    known = available("releases")
+    for name, size in sizes.items():
+        if name not in known or not isinstance(size, dict):
+            raise ResurveyError(
+                f"{where}: mock.{name}: sizes are given by release, e.g. mock: {{sdss_dr16: {{per_class: 500}}}}; "
+                f"{nearest(name, known)}"
+            )
+        survey = _named("releases", name, where)["survey"]
+        validate(size, f"mock_{survey}", f"{where}: mock.{name}")
+    return {name: size for name, size in sizes.items() if name in releases}
+
+
+def schema_of(kind: str, data: dict, where: str) -> str:
+    """The schema of a file of workflow/{kind}: releases and datasets have one for each survey."""
+    if kind == "papers":
+        return "paper"
+    release = data if kind == "releases" else _named("releases", data.get("release", ""), where)
+    survey = release.get("survey")
+    surveys = sorted(
+        path.name.split(".")[0].removeprefix("release_") for path in (WORKFLOW / "schemas").glob("release_*.json")
+    )
+    if survey not in surveys:
+        raise ResurveyError(f"{where}: survey {survey!r} is not possible; {nearest(str(survey), surveys)}")
+    return f"{kind[:-1]}_{survey}"
 
 
 def _release(name: str, download: dict, where: str) -> dict:
     release = _named("releases", name, where)
-    validate(release, "release", f"workflow/releases/{name}.yaml")
+    schema = schema_of("releases", release, f"workflow/releases/{name}.yaml")
+    validate(release, schema, f"workflow/releases/{name}.yaml")
     unknown = sorted(set(download) - set(release["etiquette"]))
     if unknown:
         raise ResurveyError(
             f"{where}: unknown key download.{unknown[0]}; {nearest(unknown[0], list(release['etiquette']))}"
         )
     release = {**release, "name": name, "etiquette": overlay(release["etiquette"], download)}
-    validate({key: value for key, value in release.items() if key != "name"}, "release", f"{where}: download")
+    validate({key: value for key, value in release.items() if key != "name"}, schema, f"{where}: download")
     return release
 
 
 def _dataset(name: str, over: dict, where: str) -> dict:
+    file = f"workflow/datasets/{name}.yaml"
     base = read_yaml(WORKFLOW / "datasets" / f"{name}.yaml")
-    validate(base, "dataset", f"workflow/datasets/{name}.yaml")
+    schema = schema_of("datasets", base, file)
+    validate(base, schema, file)
     dataset = overlay(base, over)
-    validate(dataset, "dataset", f"{where}: datasets.{name}")
+    validate(dataset, schema, f"{where}: datasets.{name}")
     split = dataset["split"]
     if split and abs(sum(split.values()) - 1) > 1e-9:
         raise ResurveyError(
-            f"{where}: datasets.{name}.split sums to {sum(split.values()):g}; train + valid + test must be 1"
+            f"{where}: datasets.{name}.split sums to {sum(split.values()):g}; {' + '.join(split)} must be 1"
         )
     return {**dataset, "name": name}
 
@@ -270,14 +303,29 @@ def _models(papers: dict, overrides: dict, where: str) -> dict:
         validate(data, "paper", f"workflow/papers/{paper}.yaml")
         for name, entry in data["models"].items():
             base = overlay(data.get("defaults", {}), entry)
-            validate(base, "model", f"workflow/papers/{paper}.yaml: models.{name}")
+            schema = f"model_{_family(base, f'workflow/papers/{paper}.yaml: models.{name}')}"
+            validate(base, schema, f"workflow/papers/{paper}.yaml: models.{name}")
             entry = overlay(base, overrides.get(name, {}))
-            validate(entry, "model", f"{where}: models.{name}")
+            validate(entry, schema, f"{where}: models.{name}")
             models[name] = {**entry, "name": name, "paper": paper, "networks": _networks(name, entry, where)}
     unknown = sorted(set(overrides) - set(models))
     if unknown:
         raise ResurveyError(f"{where}: models: there is no model {unknown[0]!r}; {nearest(unknown[0], list(models))}")
     return models
+
+
+def _family(model: dict, where: str) -> str:
+    kind = model.get("architecture", {}).get("kind")
+    if kind not in FAMILIES:
+        raise ResurveyError(
+            f"{where}: architecture.kind {kind!r} is not possible; {nearest(str(kind), list(FAMILIES))}"
+        )
+    return FAMILIES[kind]
+
+
+def predicts_labels(model: dict) -> bool:
+    """Whether a model's networks give continuous labels (Teff, abundances); else classes and redshifts."""
+    return all(network["role"] == "labels" for network in model["networks"].values())
 
 
 def _networks(model: str, entry: dict, where: str) -> dict:
@@ -301,7 +349,13 @@ def _networks(model: str, entry: dict, where: str) -> dict:
 
 def _check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
     where = f"model {name}"
-    if not dataset["classes"] or not dataset["split"]:
+    if predicts_labels(model):
+        if not dataset.get("labels") or not dataset["split"]:
+            raise ResurveyError(
+                f"{where}: dataset {dataset['name']} has no labels or no split; networks cannot be trained on it"
+            )
+        return
+    if not dataset.get("classes") or not dataset["split"]:
         raise ResurveyError(
             f"{where}: dataset {dataset['name']} has no classes or no split; networks cannot be trained on it"
         )

@@ -13,7 +13,7 @@ if ARCHIVE["kind"] == "mock":
             "../../envs/data.yaml"
         threads: 2
         params:
-            settings=as_json(**SETTINGS["mock"]),
+            settings=as_json(**next(iter(SETTINGS["mock"].values()))),
             release=next(iter(SETTINGS["releases"])),
             root=lambda wildcards, output: Path(output[0]).parent,
             code=code_digest("simulate", "archive/mock_*"),
