@@ -15,7 +15,7 @@ KEEP = 20  # the newest workflows that are looked at
 BLOCK, COMMAND = b"\nError in rule ", b"\nCommand '"
 ENDED = re.compile(rb".*[ >](\S+\.log)\b.*?' (?:returned non-zero exit status (\d+)|died with <Signals\.(\w+))")
 BELOW = re.compile(rb".*\n(?:    .*\n)*")
-BROKE = re.compile(rb"\n\w*(?:Error|Exception)\b[^\n]*:\n((?:(?!  File ).*\n){1,4})")
+BROKE = re.compile(rb"\nWorkflowError[^\n]*:\n((?:(?!  File ).*\n){1,30})(?:  File .*\n?)*\Z")  # and nothing after it
 HOST = re.compile(rb"^  Host: (\S+)$", re.M)
 STATUS = re.compile(r"SLURM status is: '(\w+)'")
 
