@@ -13,7 +13,7 @@ import pytest
 from resurvey import claims, cli, files
 from resurvey.errors import ResurveyError
 
-STALE = 0.8
+STALE = 1.5
 HAND = f"""
 import sys, time
 from pathlib import Path

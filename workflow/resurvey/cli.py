@@ -55,9 +55,15 @@ def _work(args: argparse.Namespace, argv: list[str]) -> int:
     while True:
         try:
             with claims.hold(made, argv, lambda text: complain(f"resurvey {args.command}: {text}"), folder) as to_do:
-                return (args.run(args) or 0) if to_do else 0
+                if not to_do:
+                    return 0
+                code = args.run(args) or 0
+                claims.fence()  # the loss of a claim is found by whoever writes, perhaps a process of ours that failed on it
+                return code
         except claims.Lost as lost:
             complain(f"resurvey {args.command}: this process was stopped for too long and another took over ({lost})")
+            if os.environ.get(claims.HELD):  # its holder waits for the other, not its child
+                return 1
 
 
 @contextlib.contextmanager

@@ -61,14 +61,14 @@ def damaged(path: str | os.PathLike, why: object, *also: str | os.PathLike) -> R
     file is left alone; it may be the user's own.
     """
     if IN_WORKFLOW not in os.environ:
-        return ResurveyError(f"{path}: is damaged ({why}); delete it and run again")
+        return ResurveyError(f"{path}: {why}; delete {' and '.join(map(str, (path, *also)))} and make it again")
     kept = []
     for file in (Path(path), *map(Path, also), Path(path).absolute().parent.with_suffix(".csv")):
         with contextlib.suppress(FileNotFoundError):  # another job was quicker
             os.replace(file, file.with_name(f"{file.name}.damaged"))
             kept.append(f"{file.name}.damaged")
     return ResurveyError(
-        f"{path}: is damaged ({why}); set aside{' as ' if kept else ''}{', '.join(kept)}; run again: it is made anew"
+        f"{path}: {why}; set aside{' as ' if kept else ''}{', '.join(kept)}; run again: it is made anew"
     )
 
 
@@ -80,7 +80,7 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:  # says nothing of the file
             raise ResurveyError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-        raise damaged(path, error) from error
+        raise damaged(path, f"is damaged ({error})") from error
 
 
 def read_json(path: str | os.PathLike) -> dict:
@@ -90,7 +90,7 @@ def read_json(path: str | os.PathLike) -> dict:
     except OSError as error:
         raise ResurveyError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
-        raise damaged(path, f"not JSON: {error}") from error
+        raise damaged(path, f"is not JSON ({error})") from error
 
 
 def read_settings(text: str) -> dict:
@@ -149,10 +149,9 @@ def row_groups(path: str | os.PathLike, columns: list[str] | None = None) -> Ite
     """
     file = open_parquet(path)
     for group in range(file.num_row_groups):
-        try:
-            yield file.read_row_group(group, columns, use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise ResurveyError(f"{path}: is damaged ({error}); delete it and run again") from error
+        with reading(path):
+            table = file.read_row_group(group, columns, use_threads=False)
+        yield table
 
 
 def read_meta(path: str | os.PathLike) -> dict:
@@ -161,7 +160,7 @@ def read_meta(path: str | os.PathLike) -> dict:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise damaged(path, f"its metadata: {error}") from error
+        raise damaged(path, f"is damaged (its metadata: {error})") from error
 
 
 def numbered(folder: str | os.PathLike, count: int) -> list[Path]:

@@ -34,10 +34,11 @@ def pick(targets: str | os.PathLike, shards: str | os.PathLike, count: int, out:
         path = Path(shards, f"{name}.parquet")
         metas.append((str(path), files.read_meta(path)))
         ids = pa.array(wanted.loc[wanted["shard"] == name, "spectrum_id"])
-        for batch in files.open_parquet(path).iter_batches(256, columns=COLUMNS):
-            here = batch.filter(pc.is_in(batch["spectrum_id"], ids))
-            if len(here):
-                parts.append(pa.Table.from_batches([here]))
+        with files.reading(path):
+            for batch in files.open_parquet(path).iter_batches(256, columns=COLUMNS):
+                here = batch.filter(pc.is_in(batch["spectrum_id"], ids))
+                if len(here):
+                    parts.append(pa.Table.from_batches([here]))
     origin, meta = provenance.common_origin(metas), metas[-1][1]
     if not parts:
         raise ResurveyError(f"{shards}: none of the candidates of {targets} has a spectrum; make the shards again")

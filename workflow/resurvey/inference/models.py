@@ -59,22 +59,21 @@ def load_network(folder: str | os.PathLike, name: str) -> Trained:
     """The network in a folder. Raises ResurveyError naming the file that is missing, damaged or not what model.json says."""
     folder = Path(folder)
     about, weights = files.read_json(folder / "model.json"), folder / "model.safetensors"
-    again = f"delete {folder} and train again"
     for key in ("architecture", "role", "classes", "grid", "origin", "weights_sha256"):
         if key not in about:
-            raise ResurveyError(f"{folder / 'model.json'}: lacks {key}; {again}")
+            raise files.damaged(folder / "model.json", f"lacks {key}", weights)
     if not weights.exists():
-        raise ResurveyError(f"{weights}: is missing; {again}")
+        raise files.damaged(weights, "is missing", folder / "model.json")
     found = files.sha256(weights)
     if found != about["weights_sha256"]:
-        raise ResurveyError(
-            f"{weights}: its digest {found[:12]}… is not the {about['weights_sha256'][:12]}… of model.json; {again}"
-        )
+        why = f"its digest {found[:12]}… is not the {about['weights_sha256'][:12]}… of model.json"
+        raise files.damaged(weights, why, folder / "model.json")
     network = build(about["architecture"])
     try:
         network.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
-        raise ResurveyError(f"{weights}: does not fit the architecture in model.json ({error}); {again}") from error
+        why = f"does not fit the architecture in model.json ({error})"
+        raise files.damaged(weights, why, folder / "model.json") from error
     return Trained(name, about, network.eval())
 
 

@@ -146,7 +146,9 @@ def predict_shard(shard: str | os.PathLike, predictor: Predictor, homes: dict[st
             if writer is None:
                 about["engine_difference"] = predictor.settle(flux)
                 about["precision"] = predictor.engine.precision
-                writer = pq.ParquetWriter(part, files.with_meta(predictor.schema(), about), compression="zstd")
+                writer = pq.ParquetWriter(
+                    part, files.with_meta(predictor.schema(), about), compression="zstd", **files.CHECKSUMS
+                )
             columns = predictor.predict(flux)
             arrays = [
                 batch.table["spectrum_id"].combine_chunks(),
@@ -155,7 +157,9 @@ def predict_shard(shard: str | os.PathLike, predictor: Predictor, homes: dict[st
             writer.write_batch(pa.record_batch(arrays, schema=writer.schema))
             total += len(flux)
         if writer is None:
-            writer = pq.ParquetWriter(part, files.with_meta(predictor.schema(), about), compression="zstd")
+            writer = pq.ParquetWriter(
+                part, files.with_meta(predictor.schema(), about), compression="zstd", **files.CHECKSUMS
+            )
         writer.close()
     return total
 

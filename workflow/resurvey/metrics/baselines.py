@@ -140,19 +140,20 @@ def of_shards(paths: Sequence[str | os.PathLike], paper: Paper, seed: int) -> di
         file = files.open_parquet(path)
         random = np.random.default_rng((seed, number)).random(file.metadata.num_rows)
         first = 0
-        for batch in file.iter_batches(1024, columns=["split", "label", "z", "flux"]):
-            known = batch["label"].is_valid().to_numpy(zero_copy_only=False)
-            chosen = known & (random[first : first + len(batch)] < share)
-            first += len(batch)
-            split = batch["split"].to_numpy(zero_copy_only=False)
-            flux = batch["flux"].flatten().to_numpy().reshape(len(batch), -1)
-            for name, rows in splits.items():
-                here = chosen & (split == name)
-                if here.any():
-                    label = batch["label"].to_numpy(zero_copy_only=False)[here].astype(str)
-                    rows.append(
-                        (coarser(flux[here]), label, batch["z"].to_numpy(zero_copy_only=False)[here].astype(float))
-                    )
+        with files.reading(path):
+            for batch in file.iter_batches(1024, columns=["split", "label", "z", "flux"]):
+                known = batch["label"].is_valid().to_numpy(zero_copy_only=False)
+                chosen = known & (random[first : first + len(batch)] < share)
+                first += len(batch)
+                split = batch["split"].to_numpy(zero_copy_only=False)
+                flux = batch["flux"].flatten().to_numpy().reshape(len(batch), -1)
+                for name, rows in splits.items():
+                    here = chosen & (split == name)
+                    if here.any():
+                        label = batch["label"].to_numpy(zero_copy_only=False)[here].astype(str)
+                        rows.append(
+                            (coarser(flux[here]), label, batch["z"].to_numpy(zero_copy_only=False)[here].astype(float))
+                        )
     for name, rows in splits.items():
         if not rows:
             raise ResurveyError(

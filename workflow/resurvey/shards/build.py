@@ -6,10 +6,10 @@ import pyarrow as pa
 
 from resurvey import __version__
 from resurvey.errors import ResurveyError
-from resurvey.files import read_meta, read_table
+from resurvey.files import damaged, read_meta, read_table
 from resurvey.shards.grid import Grid
 from resurvey.shards.resample import Resampler
-from resurvey.shards.sources import ArchiveSpectra, Downloads, in_reading_order, rows_of
+from resurvey.shards.sources import ArchiveSpectra, Downloads, Rotten, in_reading_order, rows_of
 from resurvey.shards.writer import open_shard
 from resurvey.surveys.spectrum import FLUX_UNIT
 
@@ -24,7 +24,7 @@ def build_shard(
     """Write the shard `shard` of `targets`; returns its metadata counts {expected, read, rejected}.
 
     settings: {dataset: {grid, resample, masks, source}, release: {name}, origin}. Raises ResurveyError when the targets or
-    the manifest cannot be used, or when a file's origin (real or mock) is not that of the targets.
+    the manifest cannot be used, when a file's origin (real or mock) is not that of the targets, or when a file has changed since it was fetched.
     """
     dataset = settings["dataset"]
     meta = read_meta(targets)
@@ -50,11 +50,14 @@ def build_shard(
     resampler = Resampler(grid, dataset.get("resample", "linear"), dataset.get("masks"))
     common |= {"grid": grid.meta(), "resample": resampler.method, "masks": resampler.masks, "ivar_known": True}
     rows = in_reading_order(rows)
-    with (
-        open_shard(rows, grid.pixels, common, out, rejected) as writer,
-        ArchiveSpectra(Downloads(read_table(downloads), raw)) as spectra,
-    ):
-        _fill(writer, rows, spectra, resampler, origin)
+    try:
+        with (
+            open_shard(rows, grid.pixels, common, out, rejected) as writer,
+            ArchiveSpectra(Downloads(read_table(downloads), raw)) as spectra,
+        ):
+            _fill(writer, rows, spectra, resampler, origin)
+    except Rotten as rotten:  # without its manifest, the next run fetches the file again
+        raise damaged(rotten.path, rotten.why, downloads) from None
     return {"expected": rows.num_rows, "read": writer.read, "rejected": len(writer.rejected)}
 
 
@@ -68,7 +71,7 @@ def _fill(writer, rows: pa.Table, spectra: ArchiveSpectra, resampler: Resampler,
                     "real and mock files must not stand in one archive folder"
                 )
             coverage = resampler.into(spectrum, *writer.slot())
-        except MixedOrigin:
+        except (MixedOrigin, Rotten):
             raise
         except ResurveyError as error:
             writer.reject(target["spectrum_id"], str(error))

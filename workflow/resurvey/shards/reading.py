@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from resurvey.errors import ResurveyError
-from resurvey.files import META_KEY, open_parquet, read_meta
+from resurvey.files import META_KEY, open_parquet, read_meta, reading
 from resurvey.provenance import common_origin
 from resurvey.shards.schema import ROWS_PER_GROUP
 
@@ -82,10 +82,8 @@ def iterate(path: PathLike, batch_rows: int = ROWS_PER_GROUP, columns: Sequence[
 
 
 def _group(file: pq.ParquetFile, group: int, columns: list[str], path: PathLike) -> pa.Table:
-    try:
+    with reading(path):
         return file.read_row_group(group, columns, use_threads=False)
-    except (OSError, pa.ArrowException) as error:
-        raise ResurveyError(f"{path}: is damaged in row group {group} ({error}); delete it and run again") from error
 
 
 def _batch(table: pa.Table) -> Batch:
@@ -145,10 +143,8 @@ def _selected(path: Path, split: str | None, labels: Sequence[str] | None) -> np
     file = open_parquet(path)
     mask = pa.array(np.ones(file.metadata.num_rows, bool))
     needed = [name for name, value in (("split", split), ("label", labels)) if value is not None]
-    try:
+    with reading(path):
         table = file.read(needed) if needed else None
-    except (OSError, pa.ArrowException) as error:
-        raise ResurveyError(f"{path}: is damaged ({error}); delete it and run again") from error
     if split is not None:
         mask = pc.and_(mask, pc.fill_null(pc.equal(table["split"], split), False))
     if labels is not None:

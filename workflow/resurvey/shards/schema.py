@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from resurvey.files import CHECKSUMS
+
 UNITS = {
     "ra": "deg",
     "dec": "deg",
@@ -21,6 +23,7 @@ WRITE_OPTIONS = {
     "use_dictionary": False,
     "use_byte_stream_split": ["flux.list.element", "ivar.list.element"],
     "write_statistics": False,
+    **CHECKSUMS,
 }
 
 REJECTED = pa.schema([("spectrum_id", pa.string()), ("reason", pa.string()), ("stage", pa.string())])

@@ -1,9 +1,11 @@
 """Where the spectra of a shard's targets come from: files of their own, rows of plate files, or released tables."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -12,7 +14,16 @@ from resurvey.surveys import registry, sdss_fast
 from resurvey.surveys.sdss_plate import Plate
 from resurvey.surveys.spectrum import Spectrum
 
+COLUMNS = ["path", "state", "reason", "plate", "mjd", "fiberid", "route", "digest", "algorithm"]
 FAILED = "failed"  # the manifest's state of a file that is not there
+
+
+class Rotten(ResurveyError):
+    """A raw file is not, or no longer, the one that the manifest speaks of: never a matter of a single row."""
+
+    def __init__(self, path: Path, why: str):
+        super().__init__(f"{path}: {why}")
+        self.path, self.why = path, why
 
 
 class Downloads:
@@ -21,11 +32,11 @@ class Downloads:
     def __init__(self, manifest: pa.Table, raw: Path):
         self._raw = raw
         self._files: dict[tuple[int, int, int], list[dict]] = defaultdict(list)
-        for row in manifest.select(["path", "state", "reason", "plate", "mjd", "fiberid", "route"]).to_pylist():
+        for row in manifest.select(COLUMNS).to_pylist():
             self._files[row["plate"], row["mjd"], row["fiberid"]].append(row)
 
-    def find(self, plate: int, mjd: int, fiberid: int, run2d: str) -> tuple[str, Path]:
-        """(route, file) that holds a fibre. Raises ResurveyError with the reason why there is none.
+    def find(self, plate: int, mjd: int, fiberid: int, run2d: str) -> tuple[dict, Path]:
+        """(row of the manifest, file) that holds a fibre. Raises ResurveyError with the reason why there is none.
 
         Where a plate was reduced more than once, the file below a folder named as the target's reduction is taken.
         """
@@ -33,7 +44,7 @@ class Downloads:
         rows = [row for row in rows if run2d in Path(row["path"]).parts] or rows
         for row in rows:
             if row["state"] != FAILED:
-                return row["route"], self._raw / row["path"]
+                return row, self._raw / row["path"]
         if rows:
             raise ResurveyError(f"was not fetched: {rows[0]['path']}: {rows[0]['reason']}")
         raise ResurveyError("was not fetched: no file of it stands in the manifest of downloads")
@@ -55,11 +66,15 @@ class ArchiveSpectra:
         self._stack.close()
 
     def read(self, target: dict) -> Spectrum:
-        """The spectrum of a target (plate, mjd, fiberid, run2d). Raises ResurveyError with the reason when it has none."""
+        """The spectrum of a target (plate, mjd, fiberid, run2d). Raises ResurveyError with the reason when it has none,
+        Rotten when its file is not the one that was fetched."""
         keys = (target["plate"], target["mjd"], target["fiberid"])
-        route, path = self._downloads.find(*keys, (target.get("run2d") or "").strip())
+        row, path = self._downloads.find(*keys, (target.get("run2d") or "").strip())
         try:
-            spectrum = self._plate(path).spectrum(target["fiberid"]) if route == "plate" else self._single(path)
+            if row["route"] == "plate":
+                spectrum = self._plate(path, row).spectrum(target["fiberid"])
+            else:
+                spectrum = self._single(path, row)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise ResurveyError(f"{path.name}: is damaged ({error})") from error
         found = (spectrum.plate, spectrum.mjd, spectrum.fiberid)
@@ -73,20 +88,20 @@ class ArchiveSpectra:
         return spectrum
 
     @staticmethod
-    def _single(path: Path) -> Spectrum:
-        try:
-            with open(path, "rb", buffering=0) as handle:
-                data = handle.read()
-        except OSError as error:
-            raise ResurveyError(f"{path.name}: cannot be read ({error.strerror or error})") from error
+    def _single(path: Path, row: dict) -> Spectrum:
+        with _opened(path) as handle:
+            data = handle.read()
+        _require(path, hashlib.new(row["algorithm"], data).hexdigest(), row)
         return sdss_fast.parse(data, path.name) or registry.read(path)
 
-    def _plate(self, path: Path) -> Plate:
+    def _plate(self, path: Path, row: dict) -> Plate:
         if path in self._unusable:
             raise ResurveyError(self._unusable[path])
         if self._open is None or self._open[0] != path:
             self._stack.close()
             self._open = None
+            with _opened(path) as handle:
+                _require(path, hashlib.file_digest(handle, row["algorithm"]).hexdigest(), row)
             try:
                 hdus = self._stack.enter_context(registry.open_fits(path))
                 self._open = (path, Plate(hdus, path.name))
@@ -94,6 +109,23 @@ class ArchiveSpectra:
                 self._unusable[path] = str(error)
                 raise
         return self._open[1]
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A raw file, to be read once from its begin. Raises Rotten when it is gone, ResurveyError when it cannot be read."""
+    try:
+        return open(path, "rb", buffering=0)
+    except FileNotFoundError:
+        raise Rotten(path, "is gone since it was fetched") from None
+    except OSError as error:
+        raise ResurveyError(f"{path.name}: cannot be read ({error.strerror or error})") from error
+
+
+def _require(path: Path, found: str, row: dict) -> None:
+    if found != row["digest"]:
+        raise Rotten(
+            path, f"its {row['algorithm']} digest {found} is not the {row['digest']} with which it was fetched"
+        )
 
 
 def in_reading_order(targets: pa.Table) -> pa.Table:

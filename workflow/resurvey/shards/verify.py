@@ -6,8 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from resurvey import files
-from resurvey.errors import ResurveyError
-from resurvey.shards.reading import metadata
+from resurvey.shards.reading import iterate, metadata
 
 COLUMNS = ["shard", "expected", "read", "rejected", "reasons", "sha256"]
 
@@ -29,12 +28,14 @@ def verify(folder: str | os.PathLike, count: int, out: str | os.PathLike) -> dic
 
 
 def _row(path: Path) -> dict:
+    for _ in iterate(path):  # every page against its checksum
+        pass
     read = files.open_parquet(path).metadata.num_rows
     expected = files.read_meta(path).get("expected")
     reasons = Counter(files.read_table(path.with_suffix(".rejected.parquet"), ["reason"])["reason"].to_pylist())
     if expected != read + reasons.total():
-        raise ResurveyError(
-            f"{path}: {expected} rows were expected, {read} are there and {reasons.total()} were rejected; delete it and run again"
+        raise files.damaged(
+            path, f"{expected} rows were expected, {read} are there and {reasons.total()} were rejected"
         )
     words = "; ".join(f"{number} × {reason}" for reason, number in reasons.most_common())
     return {

@@ -269,7 +269,7 @@ def extract_published(sets: dict[str, tuple[str, Path]], out: str | os.PathLike,
 
 @contextlib.contextmanager
 def _writer(out: str | os.PathLike, schema: pa.Schema, meta: dict) -> Iterator[pq.ParquetWriter]:
-    with files.atomic(out) as part, pq.ParquetWriter(part, files.with_meta(schema, meta)) as writer:
+    with files.atomic(out) as part, pq.ParquetWriter(part, files.with_meta(schema, meta), **files.CHECKSUMS) as writer:
         yield writer
 
 
