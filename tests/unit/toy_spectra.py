@@ -55,7 +55,8 @@ def write_shards(folder, per_class: int, shards: int = 2, seed: int = 1, origin:
         "sn_median": pa.array(np.full(len(z), 20.0), pa.float32()),
         "n_good": pa.array(np.full(len(z), GRID["pixels"]), pa.int32()),
     })  # fmt: skip
-    files.write_table(table, folder / "targets.parquet", meta)
+    home = pa.array([f"{shard:04d}" for shard in number % shards])
+    files.write_table(table.append_column("shard", home), folder / "targets.parquet", meta)
     paths = []
     for shard in range(shards):
         here = number[number % shards == shard]

@@ -16,22 +16,28 @@ def arguments(parser) -> None:
 
 
 def run(args) -> None:
+    import contextlib
     import sys
     import time
 
+    from resurvey import files, gpus, granted
+
+    threads = granted.threads(args.threads)  # before torch is imported
     import torch
 
-    from resurvey import files
+    from resurvey.inference.engines import on_gpu
     from resurvey.inference.models import find_homes, load_model
     from resurvey.inference.predict import Predictor, predict_shard
 
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(threads)
     settings = files.read_settings(args.settings)
+    engine = settings.get("engine", "auto")
     homes = settings.get("networks") or find_homes(args.models, args.model)
     model = load_model(args.models, args.model, homes)
-    predictor = Predictor(model, settings.get("engine", "auto"), settings.get("skip_below", 0.0), args.threads)
-    started = time.perf_counter()
-    rows = predict_shard(args.shard, predictor, homes, args.out)
+    with gpus.lease(1) if on_gpu(engine) else contextlib.nullcontext():
+        predictor = Predictor(model, engine, settings.get("skip_below", 0.0), threads)
+        started = time.perf_counter()
+        rows = predict_shard(args.shard, predictor, homes, args.out)
     rate = rows / max(time.perf_counter() - started, 1e-9)
     how = f"{predictor.engine.name} {predictor.engine.precision}"
     print(f"{args.out}: {rows} spectra, {rate:.0f} per second ({how})", file=sys.stderr)

@@ -12,37 +12,44 @@ def arguments(parser) -> None:
     parser.add_argument("--out", default="out.parquet", metavar="FILE", help="one row per spectrum (default out.parquet); "
                         "what could not be used goes to out.rejected.parquet with the reason")  # fmt: skip
     parser.add_argument("--engine", default="auto", metavar="NAME", help="auto (default), torch, openvino, cuda")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="CPU threads (default 1); Slurm's grant goes before it"
+    )
 
 
 def run(args) -> int:
     """Exit code 1 when no spectrum could be used."""
+    import contextlib
     import sys
 
+    from resurvey import files, gpus, granted
+    from resurvey.errors import ResurveyError
+
+    if args.threads < 1:
+        raise ResurveyError(f"--threads {args.threads}: give 1 or more")
+    threads = granted.threads(args.threads)  # before torch is imported
     import torch
 
-    from resurvey import files
-    from resurvey.errors import ResurveyError
+    from resurvey.inference.engines import on_gpu
     from resurvey.inference.models import find_homes, load_model
     from resurvey.inference.own import checked_output, expand, find_model, predict_files
     from resurvey.inference.predict import Predictor
 
     out = checked_output(args.out)
-    if args.threads < 1:
-        raise ResurveyError(f"--threads {args.threads}: give 1 or more")
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(threads)
     paths = expand(args.files)
     models, name = find_model(args.model)
     model = load_model(models, name, find_homes(models, name))
     calibration = models / name / "calibration.json"
     rejected = out.with_name(f"{out.stem}.rejected.parquet")
-    rows, lost, origin = predict_files(
-        paths,
-        Predictor(model, args.engine, 0.0, args.threads),
-        files.read_json(calibration) if calibration.exists() else None,
-        out,
-        rejected,
-    )
+    with gpus.lease(1) if on_gpu(args.engine) else contextlib.nullcontext():
+        rows, lost, origin = predict_files(
+            paths,
+            Predictor(model, args.engine, 0.0, threads),
+            files.read_json(calibration) if calibration.exists() else None,
+            out,
+            rejected,
+        )
     print(f"{out}: {rows} spectra; {rejected}: {lost} that could not be used")
     if origin == "real" and model.origin == "mock":
         print(

@@ -29,12 +29,15 @@ def run(args):
     """Write the shard and say what came of it."""
     from pathlib import Path
 
+    from resurvey import granted
+
+    threads = granted.threads(args.threads)  # before numba is imported
     import pyarrow as pa
 
     from resurvey.files import read_settings
     from resurvey.shards.build import build_shard
 
-    pa.set_cpu_count(max(1, args.threads))
+    pa.set_cpu_count(threads)
     counts = build_shard(
         Path(args.targets),
         args.shard,

@@ -116,6 +116,11 @@ class OpenVinoEngine:
         return OpenVinoEngine(networks, self.threads, "f32")
 
 
+def on_gpu(name: str) -> bool:
+    """Whether the engine of that name takes a GPU where there is one."""
+    return name in ("cuda", "auto")
+
+
 def make_engine(name: str, networks: dict[str, Network], threads: int) -> Engine:
     """The engine of that name; `auto`: CUDA if there is a device, else OpenVINO if it is installed, else torch.
 

@@ -11,7 +11,7 @@ BF16_FROM_WIDTH = 256
 
 
 def pick_device() -> torch.device:
-    """The first CUDA device if there is one, else the CPU."""
+    """The first CUDA device if there is one, else the CPU. `gpus.lease` decides which is the first."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -35,14 +35,17 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def prepare(network: nn.Module, device: torch.device) -> nn.Module:
-    """What to call in the loop: on CUDA the compiled network with TF32 for what stays float32, on CPU itself."""
+def prepare(network: nn.Module, device: torch.device, compiled: bool = True) -> nn.Module:
+    """What to call in the loop: on CUDA the compiled network with TF32 for what stays float32, on CPU itself.
+
+    `compiled` false: never compiled, as for layers that talk to other processes.
+    """
     if device.type != "cuda":
         return network
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
-    return torch.compile(network)
+    return torch.compile(network) if compiled else network
 
 
 def out_of_memory(error: RuntimeError) -> bool:

@@ -18,6 +18,7 @@ from resurvey.training.checkpoint import Checkpoint, digest, fingerprint
 from resurvey.training.device import pick_device, pick_precision
 from resurvey.training.loop import Samples, Trainer
 from resurvey.training.plan import Plan, make_plan, role_of
+from resurvey.training.ranks import Ranks
 from resurvey.training.samples import Sample, Split
 from resurvey.training.weights import write_history, write_model
 
@@ -34,16 +35,23 @@ def stopping() -> Iterator[threading.Event]:
 
 
 def fit(
-    sample: Sample, settings: dict, network: str, folder: str | os.PathLike, stop: threading.Event, quiet: bool = False
+    sample: Sample,
+    settings: dict,
+    network: str,
+    folder: str | os.PathLike,
+    stop: threading.Event,
+    quiet: bool = False,
+    ranks: Ranks | None = None,
 ) -> None:
-    """Train `network` of `settings` (as the train command gets them) and write its folder.
+    """Train `network` of `settings` (as the train command gets them) and write its folder, the first of several ranks alone.
 
     Raises loop.Stopped after writing checkpoint.pt when `stop` is set, ResurveyError for settings or data that are wrong.
     """
     folder = Path(folder)
     label = role_of(settings, network)[1]
     plan = make_plan(settings, network, sample.grid["pixels"], None if label is None else float(sample.train.z.max()))
-    device = pick_device()
+    ranks = ranks or Ranks(0, 1, pick_device())
+    device = ranks.device
     precision = pick_precision(plan.hyper.precision, device, max(plan.spec["widths"]))
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     train, valid = _samples(sample.train, plan), _samples(sample.valid, plan)
@@ -52,11 +60,13 @@ def fit(
         folder / "checkpoint.pt", fingerprint([plan.settings(), precision, device.type], data_digest)
     )
     trainer = Trainer(
-        build(plan.spec, plan.seed), plan.hyper, plan.seed, precision, device, f"{plan.model}/{network}", quiet
+        build(plan.spec, plan.seed), plan.hyper, plan.seed, precision, device, f"{plan.model}/{network}", quiet, ranks
     )
     result = trainer.run(train, valid, checkpoint, lambda history: write_history(history, folder / "history.csv"), stop)
-    write_history(result.history, folder / "history.csv")
     val_loss, scores = trainer.evaluate(valid.to(device))
+    if not ranks.first:
+        return
+    write_history(result.history, folder / "history.csv")
     write_model(
         trainer.network,
         {

@@ -1,7 +1,8 @@
 """The training loop: arrays in, the best weights out. Knows no survey and no file but its checkpoint's.
 
 Members of an ensemble see the same batches, share one optimiser and one best epoch (the authors' Keras model). Killed at any
-batch, a training goes on from its checkpoint to the same bits, on a CPU with equal threads.
+batch, a training goes on from its checkpoint to the same bits, on a CPU with equal threads and one process; with more or fewer
+threads or processes (ranks.py) the last bits differ.
 """
 
 import sys
@@ -21,6 +22,7 @@ from resurvey.training.checkpoint import Checkpoint
 from resurvey.training.device import autocast, out_of_memory, prepare, release
 from resurvey.training.optimise import learning_rate, make_optimizer
 from resurvey.training.plan import Hyper
+from resurvey.training.ranks import Ranks
 
 CHECKPOINT_SECONDS = 600  # within long epochs
 
@@ -87,11 +89,14 @@ class Trainer:
         device: torch.device,
         name: str = "",
         quiet: bool = False,
+        ranks: Ranks | None = None,
     ) -> None:
-        self.network, self.hyper, self.seed, self.name, self.quiet = network.to(device), hyper, seed, name, quiet
-        self.precision, self.device = precision, device
+        self.ranks = ranks or Ranks(0, 1, device)
+        self.network, self.hyper, self.seed, self.name = network.to(device), hyper, seed, name
+        self.precision, self.device, self.quiet = precision, device, quiet or not self.ranks.first
         self.head = make_head(network.spec["head"])
-        self.call = prepare(network, device)
+        self.ranks.adapt(network)
+        self.call = self.ranks.parallel(prepare(network, device, compiled=self.ranks.size == 1))
         self.optimizer = make_optimizer(network.parameters(), hyper)
         self.now = Progress(micro=hyper.batch)
         self.best: dict[str, Tensor] = {}
@@ -115,14 +120,15 @@ class Trainer:
             )
         train, valid = train.to(self.device), valid.to(self.device)
         torch.manual_seed(derived_seed(self.seed, "dropout"))
-        state = checkpoint.load() if checkpoint else None
+        checkpoint = checkpoint if self.ranks.first else None
+        state = self.ranks.from_first(checkpoint.load() if checkpoint else None)
         if state:
             self.restore(state)
             self._say(f"{self.name}: goes on at epoch {self.now.epoch}, batch {self.now.batch}")
         while self.now.epoch < self.hyper.epochs:
             self._epoch(train, checkpoint, stop)
             self._close_epoch(train, valid)
-            if on_epoch:
+            if on_epoch and self.ranks.first:
                 on_epoch(self.now.history)
             if checkpoint:
                 checkpoint.save(self.state())
@@ -138,11 +144,12 @@ class Trainer:
                    unit="batch", leave=False, disable=True if self.quiet else None)  # fmt: skip
         with bar:
             while now.batch < len(rows):
-                stopping = stop is not None and stop.is_set()
+                stopping = self.ranks.any(stop is not None and stop.is_set())
                 if checkpoint and (stopping or time.monotonic() - saved > CHECKPOINT_SECONDS):
                     checkpoint.save(self.state())
                     saved = time.monotonic()
                 if stopping:
+                    self.ranks.wait()
                     raise Stopped(f"{self.name}: stopped at epoch {now.epoch}, batch {now.batch}")
                 started = time.perf_counter()
                 for group in self.optimizer.param_groups:
@@ -155,10 +162,11 @@ class Trainer:
                 bar.update()
 
     def step(self, train: Samples, rows: Tensor) -> tuple[float, float]:
-        """One step of the optimiser on some rows; (mean loss, sum of scores).
+        """One step of the optimiser on some rows, of which each rank takes its share; (mean loss, sum of scores) of all.
 
         Out of memory, the rows are taken in halves whose gradients add up to the same step (BatchNorm's statistics are then
-        those of the halves), and so for the rest of the training.
+        those of the halves), and so for the rest of the training. Raises ResurveyError for it with several ranks: halves would
+        have to begin on all of them at once.
         """
         rng, buffers = torch.get_rng_state(), {n: b.clone() for n, b in self.network.named_buffers()}
         while True:
@@ -166,15 +174,23 @@ class Trainer:
                 self.optimizer.zero_grad(set_to_none=True)
                 total, score = 0.0, 0.0
                 for part in batches(rows, self.now.micro):
-                    flux, target = train.batch(part, self.device)
+                    own, counts_for = self.ranks.take(part)
+                    flux, target = train.batch(own, self.device)
                     loss, scores = self._forward(flux, target)
-                    (loss * (len(part) / len(rows))).backward()
-                    total, score = total + loss.detach() * (len(part) / len(rows)), score + scores.sum()
+                    (loss * (counts_for / len(rows))).backward()
+                    total = total + loss.detach() * (counts_for / len(rows))
+                    score = score + scores.sum() * (counts_for / len(own))
                 self.optimizer.step()
-                return float(total), float(score)
+                total, score = self.ranks.mean(total, score)
+                return total, score
             except RuntimeError as error:
                 if not out_of_memory(error) or self.now.micro <= 2:
                     raise
+                if self.ranks.size > 1:
+                    raise ResurveyError(
+                        f"{self.name}: out of memory with {len(own)} spectra on one of {self.ranks.size} processes; give it more "
+                        "GPUs (gpu: …), or one, with which batches are taken in parts"
+                    ) from error
                 self.now.micro = min(self.now.micro, len(rows)) // 2
                 self._say(f"{self.name}: out of memory; batches are taken in parts of {self.now.micro}")
             release(self.device)
@@ -191,14 +207,17 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self, samples: Samples) -> tuple[float, Tensor]:
-        """(mean loss, score of each spectrum (spectra,)) with dropout off and BatchNorm's running statistics."""
+        """(mean loss, score of each spectrum (spectra,)) with dropout off and BatchNorm's running statistics.
+
+        Batches go round the ranks, so the numbers are those of one process with the same weights.
+        """
         self.network.eval()
-        loss, scores = 0.0, []
-        for rows in torch.arange(len(samples)).split(self.now.micro):
-            one, score = self._forward(*samples.batch(rows, self.device))
-            loss += float(one) * len(rows)
-            scores.append(score.cpu())
-        return loss / len(samples), torch.cat(scores)
+        losses, scores = {}, {}
+        for number, rows in enumerate(torch.arange(len(samples)).split(self.now.micro)):
+            if number % self.ranks.size == self.ranks.rank:
+                one, score = self._forward(*samples.batch(rows, self.device))
+                losses[number], scores[number] = float(one) * len(rows), score.cpu()
+        return sum(self.ranks.gather(losses)) / len(samples), torch.cat(self.ranks.gather(scores))
 
     def _close_epoch(self, train: Samples, valid: Samples) -> None:
         now, metric, started = self.now, self.head.metric, time.perf_counter()
@@ -230,7 +249,7 @@ class Trainer:
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
             "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "cuda_rng": [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else [],
             "progress": vars(self.now),
         }
 
@@ -241,7 +260,7 @@ class Trainer:
         self.best, self.now = state["best"], Progress(**state["progress"])
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+            torch.cuda.set_rng_state(state["cuda_rng"][0], self.device)
 
     def _say(self, text: str) -> None:
         if not self.quiet:

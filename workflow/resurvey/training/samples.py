@@ -30,7 +30,7 @@ class Sample:
     about: dict
 
 
-def read_sample(paths: Sequence[Path], labels: list[str], label: str | None) -> Sample:
+def read_sample(paths: Sequence[Path], labels: list[str], label: str | None, quiet: bool = False) -> Sample:
     """Spectra of one class, or of all (`label` None), of the splits `train` and `valid`.
 
     Memory: 4 bytes per pixel and spectrum of both splits (3.6 GB for the paper's 182,000 spectra of 5001 pixels), no more.
@@ -40,6 +40,9 @@ def read_sample(paths: Sequence[Path], labels: list[str], label: str | None) -> 
 
     about = metadata(paths)
     train, valid = (_split(paths, name, labels, label) for name in ("train", "valid"))
+    if not quiet:
+        for name, split in (("train", train), ("valid", valid)):
+            print(f"{name}: {len(split.flux)} spectra, {split.flux.nbytes / 1e6:.0f} MB", file=sys.stderr)
     kept = {key: about.get(key) for key in ("origin", "release", "resample", "masks")}
     return Sample(train, valid, about["grid"], kept)
 
@@ -58,5 +61,4 @@ def _split(paths: Sequence[Path], name: str, labels: list[str], label: str | Non
         raise ResurveyError(
             f"{len(lost)} spectra of {label} have no redshift, the first is {table['spectrum_id'].to_numpy()[lost[0]]}"
         )
-    print(f"{name}: {len(flux)} spectra, {flux.nbytes / 1e6:.0f} MB", file=sys.stderr)
     return Split(flux, number, z, np.asarray(table["sn_median"].to_numpy(), float))
