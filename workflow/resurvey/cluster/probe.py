@@ -87,7 +87,14 @@ def submit(name: str, request: Request, folder: Path, token: str, package: Path)
     if request.gpus:
         options.append(f"--gpus={request.gpu_model + ':' if request.gpu_model else ''}1")
     line = queue.call(
-        "sbatch", "--parsable", "--job-name=resurvey-doctor", "--chdir=/", "--output=/dev/null", *options, str(path)
+        "sbatch",
+        "--parsable",
+        "--job-name=resurvey-doctor",
+        "--chdir=/",
+        "--output=/dev/null",
+        f"--comment={folder.parents[1]}",
+        *options,
+        str(path),
     )
     return line.strip().splitlines()[-1].split(";")[0]
 

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     profile = machine.read_profile(args.profile) if args.profile else {}
     on_slurm = profile.get("executor") == "slurm"
     found = machine.python()
-    found += machine.packages(("snakemake-executor-plugin-slurm",) if on_slurm else ())
+    found += machine.packages()
     found += machine.disk(project, Path.cwd())
     found += machine.archive(project)
     found += machine.conda(profile)
