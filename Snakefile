@@ -43,6 +43,10 @@ localrules:
     scorecards,
 
 
+onerror:
+    print(f"\nresurvey progress --preset {SETTINGS['preset']}   shows what failed and why (with the --config of this run)", file=sys.stderr)
+
+
 rule all:
     default_target: True
     input:
