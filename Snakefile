@@ -44,7 +44,10 @@ localrules:
 
 
 onerror:
-    print(f"\nresurvey progress --preset {SETTINGS['preset']}   shows what failed and why (with the --config of this run)", file=sys.stderr)
+    print(
+        f"\nresurvey progress --preset {SETTINGS['preset']}   shows what failed and why (with the --config of this run)",
+        file=sys.stderr,
+    )
 
 
 rule all:
