@@ -28,9 +28,9 @@ REASONS = {  # what Slurm's reason begins with: what it means
 
 
 class Jobs:
-    """The user's jobs in Slurm; `trouble` says why there are none where Slurm did not answer.
+    """The user's jobs in Slurm that were submitted in `root`; `trouble` says why there are none where Slurm did not answer.
 
-    wanted: False asks nothing; root: the working directory whose jobs `commented` finds.
+    wanted: False asks nothing.
     """
 
     def __init__(self, ask: Callable[[], list[queue.Job]], wanted: bool, root: Path) -> None:
@@ -39,11 +39,12 @@ class Jobs:
             found = ask() if wanted else []
         except ResurveyError as error:
             self.trouble = str(error)
-        self._jobs = {job.id: job for job in found}
-        # Members of an array that all wait are one line, 12_[1-4].
-        self._arrays = {job.id.partition("_")[0]: job for job in found if "_[" in job.id}
+        folders = {folder for folder in {job.workdir for job in found} if Path(folder).resolve() == root}
         # The newest last: a job that was tried again is the one that counts.
-        here = sorted((job for job in found if Path(job.workdir) == root), key=lambda job: _number(job.id))
+        here = sorted((job for job in found if job.workdir in folders), key=lambda job: _number(job.id))
+        self._jobs = {job.id: job for job in here}
+        # Members of an array that all wait are one line, 12_[1-4].
+        self._arrays = {job.id.partition("_")[0]: job for job in here if "_[" in job.id}
         self._comments = {job.comment: job for job in here}
 
     def get(self, job_id: str) -> queue.Job | None:
