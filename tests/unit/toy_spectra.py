@@ -56,7 +56,7 @@ def write_shards(folder, per_class: int, shards: int = 2, seed: int = 1, origin:
         "n_good": pa.array(np.full(len(z), GRID["pixels"]), pa.int32()),
     })  # fmt: skip
     home = pa.array([f"{shard:04d}" for shard in number % shards])
-    files.write_table(table.append_column("shard", home), folder / "targets.parquet", meta)
+    files.write_table(table.append_column("shard", home).sort_by("shard"), folder / "targets.parquet", meta)
     paths = []
     for shard in range(shards):
         here = number[number % shards == shard]

@@ -1,6 +1,7 @@
 # What all rules share: the settings of the run, the path grammar (resurvey/paths.py), and the digests that decide what is redone.
 
 import json
+import os
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -36,6 +37,12 @@ shell.prefix(  # braces are doubled twice: for this f-string and for Snakemake's
     f"export PYTHONPATH='{Path(workflow.basedir) / 'workflow'}'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
     f"resurvey() {{{{ '{PYTHON}' -m resurvey \"$@\"; }}}}; "
 )
+
+
+if workflow.is_main_process:
+    # Inside an allocation this is the grant of all jobs that are run here; each is to use its own {threads} (resurvey/granted.py).
+    # Where jobs are Slurm jobs of their own, theirs is set anew.
+    os.environ.pop("SLURM_CPUS_PER_TASK", None)
 
 
 wildcard_constraints:

@@ -18,7 +18,8 @@ rule train_network:
         "../../envs/networks.yaml"
     threads: 1
     resources:
-        gpu=1,
+        gpu=1,  # more: that many processes under torchrun, with the same result (docs/training-on-gpus.md)
+        nodes=1,
         mem_mb=8000,
         runtime=720,
     params:
@@ -29,4 +30,5 @@ rule train_network:
         code=code_digest("networks", "training", "shards/reading"),
     shell:
         "resurvey train --shards {params.shards} --count {params.n_shards} --model {wildcards.model} --network {wildcards.network}"
-        " --settings {params.settings:q} --out {params.folder} --threads {threads} 2> {log}"
+        " --settings {params.settings:q} --out {params.folder} --threads {threads}"
+        " --gpus {resources.gpu} --nodes {resources.nodes} 2> {log}"
