@@ -225,9 +225,9 @@ def test_a_claim_beats_beside_a_busy_interpreter(tmp_path, quick):
 
 
 def test_a_pid_that_another_process_has_now_is_not_its_holder():
-    claim = claims.Claim("t", claims._machine(), "h", os.getpid(), "1", None, "c", 0)
+    claim = claims.Claim("t", claims.this_machine(), "h", os.getpid(), "1", None, "c", 0)
     assert claims._gone(claim)
-    assert not claims._gone(claims.Claim(**{**vars(claim), "started": claims._started(os.getpid())}))
+    assert not claims._gone(claims.Claim(**{**vars(claim), "started": claims.process_start(os.getpid())}))
     assert not claims._gone(claims.Claim(**{**vars(claim), "machine": "other"}))
 
 

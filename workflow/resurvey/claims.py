@@ -161,10 +161,10 @@ def _create(path: Path, command: str) -> Claim | None:
     try:
         mine = Claim(
             token=uuid.uuid4().hex,
-            machine=_machine(),
+            machine=this_machine(),
             host=socket.gethostname(),
             pid=os.getpid(),
-            started=_started(os.getpid()) or "",
+            started=process_start(os.getpid()) or "",
             job=os.environ.get("SLURM_JOB_ID"),
             command=command,
             began=os.fstat(handle).st_mtime_ns,
@@ -197,17 +197,17 @@ def _read(path: Path) -> tuple[Claim | None, int | None]:
 
 def _gone(claim: Claim) -> bool:
     """True if the claim's process ran on this machine and does not any more."""
-    return claim.machine == _machine() and _started(claim.pid) != claim.started
+    return claim.machine == this_machine() and process_start(claim.pid) != claim.started
 
 
-def _machine() -> str:
+def this_machine() -> str:
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
     return " ".join(parts)
 
 
-def _started(pid: int) -> str | None:
+def process_start(pid: int) -> str | None:
     """When a process of this machine started, in its kernel's ticks; None if there is none, or it only waits to be reaped.
 
     Without /proc: "" for any process that is there.
