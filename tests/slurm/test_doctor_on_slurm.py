@@ -145,6 +145,18 @@ def test_impossible_requests_are_found_and_nothing_is_submitted(default, tmp_pat
     assert mine(tmp_path) == []
 
 
+def test_an_account_that_is_none_of_the_users(tmp_path):
+    if "slurmdbd" not in queue.config().get("AccountingStorageType", ""):
+        pytest.skip("this Slurm keeps no accounts (python tests/slurm/cluster.py start --accounting)")
+    names = [account.name for account in queue.accounts()]
+    assert names
+    found = doctor.slurm(case(tmp_path, request(account="nosuch")))
+    errors = [finding for finding in found if finding.severity == "error" and finding.about == "account"]
+    assert names[0] in errors[0].what and "nosuch" in errors[0].what
+    found = doctor.slurm(case(tmp_path, request(account=names[0])))
+    assert not [finding for finding in found if finding.severity == "error"]
+
+
 def test_the_probe_sees_this_folder_and_remembers_it(default, tmp_path):
     asked = {default[0].name: request()}
     found = probe.run(asked, tmp_path, ROOT / "workflow", latency=10, wait=150)

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
+from resurvey import files
 from resurvey.cluster import doctor, handover, machine, probe, queue, requests
 from resurvey.commands import doctor as command
 from resurvey.errors import ResurveyError
@@ -538,6 +540,18 @@ def test_too_little_disk_counts_only_what_is_still_to_be_made(project, tmp_path,
     assert machine.disk(project, tmp_path)[0].severity == "ok"
 
 
+def test_the_disk_that_a_plan_names_goes_before_the_estimate(project, tmp_path, monkeypatch):
+    project["archive"] = {"kind": "url", "root": "http://mirror", "origin": "mock", "name": "mock_mirror"}
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=10e9))
+    assert "not estimated" in machine.disk(project, tmp_path)[0].what
+    for name in project["datasets"]:
+        folder = tmp_path / "results" / project["run"] / name
+        files.write_table(pa.table({"z": [0.0] * 10}), folder / "targets.parquet", {})
+        files.write_table(pa.table({"z": [0.0]}), folder / "plan.parquet", {"cost": {"bytes": int(2e9)}})
+    found = machine.disk(project, tmp_path)
+    assert found[0].severity == "ok" and f"about {2 * len(project['datasets'])}.0 GB needed" in found[0].what
+
+
 def test_an_archive_that_is_not_there(project, tmp_path):
     def ask(root, kind="url"):
         return machine.archive({"archive": {"kind": kind, "root": root}})[0]
@@ -565,24 +579,25 @@ def test_a_profile_is_found_here_or_refused(tmp_path, monkeypatch):
     assert machine.read_profile("slurm") == {"executor": "slurm", "jobs": 3}
 
 
-def test_errors_stop_the_run_and_warnings_do_not(monkeypatch, capsys):
+def test_errors_stop_the_run_and_warnings_do_not(monkeypatch, capsys, project, tmp_path):
     job = Job("shard", fixed(mem_mb=1))
     job.is_local = False
     workflow = SimpleNamespace(
         executor_settings=None,
         dag=SimpleNamespace(needrun_jobs=lambda: [job]),
-        workdir_init="/w",
-        basedir="/w",
+        workdir_init=tmp_path,
+        basedir=tmp_path,
         resource_settings=SimpleNamespace(nodes=10),
         execution_settings=SimpleNamespace(latency_wait=5),
     )
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e13))
     warning, error = doctor.Finding("warning", "a", "careful"), doctor.Finding("error", "b", "no", "do this")
     monkeypatch.setattr(doctor, "slurm", lambda case: [warning])
-    handover.before_submission(workflow)
+    handover.before_submission(workflow, project)
     assert "warning: a: careful" in capsys.readouterr().err
     monkeypatch.setattr(doctor, "slurm", lambda case: [warning, error])
     with pytest.raises(ResurveyError, match=r"nothing was submitted(?s:.)*1\. b: no\. do this"):
-        handover.before_submission(workflow)
+        handover.before_submission(workflow, project)
 
 
 def test_the_command_without_a_cluster(monkeypatch, capsys):

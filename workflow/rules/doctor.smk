@@ -1,4 +1,5 @@
-# Before anything is submitted to Slurm: whether what the jobs will ask for can be had there (docs/doctor.md).
+# Before anything is submitted to Slurm: what a dead run left waiting there is cancelled (docs/cluster.md), and whether what the
+# jobs will ask for can be had is looked up (docs/doctor.md).
 
 import atexit
 import os
@@ -13,8 +14,10 @@ if os.environ.get("RESURVEY_REQUESTS"):
 onstart:
     if workflow.executor_plugin.name == "slurm":
         from resurvey.cluster.handover import before_submission
+        from resurvey.cluster.orphans import take_over
 
         try:
-            before_submission(workflow)
+            take_over(Path(workflow.workdir_init), workflow.scheduler._executor.run_uuid)
+            before_submission(workflow, SETTINGS)
         except ResurveyError as error:
             raise WorkflowError(str(error)) from None

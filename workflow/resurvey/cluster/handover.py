@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from resurvey import files
-from resurvey.cluster import doctor, requests
+from resurvey.cluster import doctor, machine, requests
 from resurvey.cluster.doctor import Finding
 from resurvey.errors import ResurveyError
 from resurvey.settings import WORKFLOW
@@ -32,8 +32,8 @@ def write_requests(workflow, path: str) -> None:
     files.write_json(found, path)
 
 
-def before_submission(workflow) -> None:
-    """The doctor's checks of Slurm for the jobs of this run. Prints warnings to stderr.
+def before_submission(workflow, project: dict) -> None:
+    """The doctor's checks of Slurm, and of the disk, for the jobs of this run. Prints warnings to stderr.
 
     Raises ResurveyError with all errors and their mends; then nothing has been submitted.
     """
@@ -52,7 +52,7 @@ def before_submission(workflow) -> None:
     )
     if not case.requests:
         return
-    findings = doctor.slurm(case)
+    findings = machine.disk(project, workdir) + doctor.slurm(case)
     for finding in findings:
         if finding.severity == "warning":
             print(f"warning: {finding.text}", file=sys.stderr)

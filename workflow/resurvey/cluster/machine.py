@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from resurvey import files
 from resurvey.cluster.doctor import Finding
 from resurvey.errors import ResurveyError
 from resurvey.settings import WORKFLOW
@@ -54,35 +55,25 @@ def _normal(name: str) -> str:
 def disk(project: dict, workdir: Path) -> list[Finding]:
     """The free disk against what is still to be fetched and made.
 
-    An estimate from the datasets' files; shards that are there are taken off, and raw files that are linked from a mirror on
-    the same file system take nothing.
+    As the plan says where there is one, else estimated from the datasets' files. Shards that are there are taken off, and raw
+    files that are linked from a mirror on the same file system take nothing.
     """
-    from resurvey.archive import plan
-    from resurvey.archive.release import Release
-
+    archive = project["archive"]
     need = 0.0
     for name, dataset in project["datasets"].items():
-        release = Release.from_settings(
-            {
-                "release": project["releases"][dataset["release"]],
-                "root": "file:///",
-                "origin": project["archive"]["origin"],
-            }
-        )
+        folder = Path(workdir, "results", project["run"], name)
+        planned = (folder / "plan.parquet").exists() and (folder / "targets.parquet").exists()
+        if archive["origin"] == "mock" and archive["kind"] != "mock" and not planned:
+            return [Finding("ok", "disk", "not estimated: nobody has said how large the mock archive is")]
         try:
-            cost = plan.estimate(dataset, release)
+            spectra, raw = _planned(folder) if planned else _estimated(project, dataset)
         except ResurveyError as error:
             return [Finding("warning", "disk", str(error))]
-        folder = Path(workdir, "results", project["run"], name)
-        raw = sum(cost.bytes.values())
-        if project["archive"]["kind"] == "mock":
-            raw = _mock_spectra(project, dataset) * max(entry["lite_bytes"] for entry in release.settings["reduction"])
-        elif _linked(project["archive"]["root"], workdir):
+        if _linked(archive["root"], workdir):
             raw = 0
-        shards = cost.spectra * (PIXEL_BYTES * dataset["grid"]["pixels"] + SPECTRUM_BYTES)
-        need += raw * _left(folder / "downloads", dataset["shards"]) + shards * _left(
-            folder / "shards", dataset["shards"]
-        )
+        need += raw * _left(folder / "downloads", dataset["shards"])
+        shards = spectra * (PIXEL_BYTES * dataset["grid"]["pixels"] + SPECTRUM_BYTES)
+        need += shards * _left(folder / "shards", dataset["shards"])
     free = shutil.disk_usage(workdir).free
     words = f"{_size(free)} free, about {_size(need)} needed"
     if need > free:
@@ -95,6 +86,26 @@ def disk(project: dict, workdir: Path) -> list[Finding]:
             )
         ]
     return [Finding("ok", "disk", words)]
+
+
+def _planned(folder: Path) -> tuple[int, float]:
+    """(spectra, bytes of raw files) of a dataset's plan. Raises ResurveyError naming a file that cannot be read."""
+    spectra = files.open_parquet(folder / "targets.parquet").metadata.num_rows
+    return spectra, files.read_meta(folder / "plan.parquet")["cost"]["bytes"]
+
+
+def _estimated(project: dict, dataset: dict) -> tuple[int, float]:
+    """(spectra, bytes of raw files) before the catalogue is known. Raises ResurveyError where the release's file lacks numbers."""
+    from resurvey.archive import plan
+    from resurvey.archive.release import Release
+
+    entry = project["releases"][dataset["release"]]
+    release = Release.from_settings({"release": entry, "root": "file:///", "origin": project["archive"]["origin"]})
+    cost = plan.estimate(dataset, release)
+    raw = sum(cost.bytes.values())
+    if project["archive"]["kind"] == "mock":
+        raw *= _mock_spectra(project, dataset) / max(1, cost.spectra)
+    return cost.spectra, raw
 
 
 def _mock_spectra(project: dict, dataset: dict) -> int:
