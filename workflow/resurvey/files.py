@@ -57,13 +57,14 @@ def damaged(path: str | os.PathLike, why: object, *also: str | os.PathLike) -> R
     """The error to raise for a file that is not as it was written.
 
     In a job of the workflow, which reads only what the workflow made, the file is set aside as NAME.damaged, and so is what vouches
-    for it: `also`, and for a file of a folder the table FOLDER.csv (shards.csv). The next run makes them anew. Elsewhere the
-    file is left alone; it may be the user's own.
+    for it: `also`, for a file of a folder the table FOLDER.csv (shards.csv), for NAME.rejected.parquet the table NAME.parquet. The
+    next run makes them anew. Elsewhere the file is left alone; it may be the user's own.
     """
     if IN_WORKFLOW not in os.environ:
         return ResurveyError(f"{path}: {why}; delete {' and '.join(map(str, (path, *also)))} and make it again")
-    kept = []
-    for file in (Path(path), *map(Path, also), Path(path).absolute().parent.with_suffix(".csv")):
+    path, kept = Path(path), []
+    main = path.with_name(path.name.replace(".rejected.parquet", ".parquet"))
+    for file in dict.fromkeys((path, main, *map(Path, also), path.absolute().parent.with_suffix(".csv"))):
         with contextlib.suppress(FileNotFoundError):  # another job was quicker
             os.replace(file, file.with_name(f"{file.name}.damaged"))
             kept.append(f"{file.name}.damaged")
@@ -78,8 +79,9 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:  # says nothing of the file
-            raise ResurveyError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        number = getattr(error, "errno", None)
+        if isinstance(error, MemoryError) or number is not None:  # says nothing of the file
+            raise ResurveyError(f"{path}: cannot be read ({os.strerror(number) if number else error})") from error
         raise damaged(path, f"is damaged ({error})") from error
 
 

@@ -98,8 +98,13 @@ class Transfer:
 
     def _attempt(self, path: str, part: Path, bar: tqdm | None) -> tuple[str, bool]:
         """One try: fetch, then check. Returns the digest, and whether the archive's list vouches for it."""
-        part.parent.mkdir(parents=True, exist_ok=True)
-        self.source.get(self.release.url(path), part, self._progress(bar))
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            self.source.get(self.release.url(path), part, self._progress(bar))
+        except OSError as error:
+            raise ResurveyError(
+                f"{part}: cannot be written ({error.strerror or error}); what has arrived is kept: make room and run again"
+            ) from error
         expected, _ = self.checksums.expected(path)
         found, problem = inspect(part, expected, self.release, path)
         if problem and expected and found and found != expected:

@@ -17,7 +17,7 @@ from resurvey.catalogues.fits import write_fits
 from resurvey.catalogues.ordered import Run, in_order, limited, merged
 from resurvey.errors import ResurveyError
 
-ROWS_PER_GROUP = 1 << 16  # of the catalogue: the rows that are in memory, and few enough groups for a short footer
+ROWS_PER_GROUP = 1 << 15  # of the catalogue: the rows that are in memory, and few enough groups for a short footer
 ORIGIN_SHARD = "_shard"  # column that says of a row which shard it is from, while it is merged
 
 
@@ -50,7 +50,7 @@ def merge(predictions, shards, targets, count, calibration, models, model, out, 
         tempfile.TemporaryDirectory(dir=part.parent, prefix=".merge.") as scratch,
     ):
         runs = []
-        with pq.ParquetWriter(part_rejected, files.with_meta(REJECTED, meta)) as writer:
+        with pq.ParquetWriter(part_rejected, files.with_meta(REJECTED, meta), **files.CHECKSUMS) as writer:
             for shard in account(predictions, shards, targets, count):
                 writer.write_table(shard.rejected)
                 refused += len(shard.rejected)
@@ -94,7 +94,8 @@ def _run(shard: Shard, calibration: dict | None, networks: list[dict]) -> Run:
     def pieces() -> Iterator[pa.Table]:
         file = files.open_parquet(shard.shard)
         columns = [name for name in file.schema_arrow.names if name not in ("flux", "ivar")]
-        spectra = file.read(columns, use_threads=False)
+        with files.reading(shard.shard):
+            spectra = file.read(columns, use_threads=False)
         try:
             table = assemble(files.read_table(shard.predictions), spectra, calibration, networks)
         except ResurveyError as error:
@@ -127,7 +128,7 @@ def _write(tables: Iterable[pa.Table], path: Path, schema: pa.Schema) -> int:
     """Write the tables as one Parquet file, in row groups of equal size; returns the rows."""
     order = pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in KEY], null_placement="at_start")
     pending, waiting, total = [], 0, 0
-    with pq.ParquetWriter(path, schema, compression="zstd", sorting_columns=order) as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", sorting_columns=order, **files.CHECKSUMS) as writer:
         for table in tables:
             pending.append(table)
             waiting += len(table)

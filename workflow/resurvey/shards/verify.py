@@ -32,7 +32,10 @@ def _row(path: Path) -> dict:
         pass
     read = files.open_parquet(path).metadata.num_rows
     expected = files.read_meta(path).get("expected")
-    reasons = Counter(files.read_table(path.with_suffix(".rejected.parquet"), ["reason"])["reason"].to_pylist())
+    rejected = path.with_suffix(".rejected.parquet")
+    if not rejected.exists():
+        raise files.damaged(path, f"{rejected.name} is missing beside it")
+    reasons = Counter(files.read_table(rejected, ["reason"])["reason"].to_pylist())
     if expected != read + reasons.total():
         raise files.damaged(
             path, f"{expected} rows were expected, {read} are there and {reasons.total()} were rejected"
