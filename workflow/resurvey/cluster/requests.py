@@ -65,10 +65,19 @@ def collect(jobs: Iterable, settings=None, workdir: str | None = None) -> list[R
 
     `settings`: the Slurm executor's, None in a dry run.
     """
+    known: dict[tuple, tuple] = {}  # what a set of resources comes to: thousands of jobs have few different ones
+
+    def wants_of(job) -> tuple:
+        key = (job.threads, *sorted((name, str(value)) for name, value in job.resources.items()))
+        if key not in known:
+            known[key] = _wants(job, settings, workdir)
+        job.attempt = job.attempt  # forgets what was evaluated: it may depend on inputs that are not there yet
+        return known[key]
+
     found: dict[tuple, Counter] = {}  # how many jobs of each rule ask for the same
     speakers = {}
     for job in jobs:
-        wants = (1, *_wants(job, settings, workdir))
+        wants = (1, *wants_of(job))
         found.setdefault(wants, Counter())[job.rule.name] += 1
         speakers.setdefault((wants, job.rule.name), job)  # stands for its fellows at the last try
     for (first, rule), job in speakers.items():
