@@ -8,7 +8,6 @@ can have. The largest size needs 8 GB of disk.
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,19 +149,10 @@ def main() -> None:
                 count = write_inputs(folder, rows, args.per_shard, kind == "interleaved", names)
                 for name, job in jobs(folder, count):
                     found.setdefault((kind, name), []).append((rows, job))
+                    print(f"{kind}, {rows} rows: {name} {job.peak:.0f} MiB, {job.seconds:.1f} s", flush=True)
                 sizes[rows] = {
                     kind: (folder / f"catalogue.{kind}").stat().st_size / rows for kind in ("parquet", "fits")
                 }
-                print(
-                    json.dumps(
-                        {
-                            "kind": kind,
-                            "rows": rows,
-                            **{k[1]: v[-1][1].__dict__ for k, v in found.items() if k[0] == kind},
-                        }
-                    ),
-                    flush=True,
-                )
     print("\n| shards | job | rows | peak MiB | s |\n|---|---|---|---|---|")
     for (kind, name), measured in found.items():
         for rows, job in measured:

@@ -51,6 +51,7 @@ BENCHMARKS = {
         "bench_redrock.py", "redrock and our networks on the same mock spectra", "--run smoke --per-class 1"
     ),
     "graph": Benchmark("bench_graph.py", "What Snakemake's graph costs", "--shards 20 200 --rounds 1"),
+    "merge": Benchmark("bench_merge.py", "Catalogues of up to 10⁷ rows", "--rows 4000 20000 --per-shard 1000"),
     "memory": Benchmark(
         "bench_memory.py", "Peak memory of the jobs", "--rows 30 --merge-rows 2000 --per-shard 500 --pixels 1251"
     ),

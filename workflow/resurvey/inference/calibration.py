@@ -21,7 +21,9 @@ ONE_SIGMA = math.erf(1 / math.sqrt(2))
 PER_BIN = 60  # validation spectra per bin of σ: their quantile is then known to about 10%
 MOST_BINS = 20
 FEWEST = 20  # fewer spectra calibrate nothing  # fmt: skip
-MOST = 1 << 16  # spectra of a class that are kept at least, where there are so many: 20 quantiles of 3300 each
+MOST = (
+    1 << 15
+)  # spectra of a class that are kept at least, where there are so many: 20 quantiles of 1600 each, good to 1%
 SMALLEST = 1e-9
 
 
