@@ -1,8 +1,10 @@
 """Several processes train one network: they agree with one, stop together, and go on in other numbers. Real ranks, Gloo, CPU."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -175,6 +177,35 @@ def test_the_command_with_two_gpus_leaves_one_model(tmp_path):
         "model.json",
         "model.safetensors",
     ]
+
+
+# One task on each of two pretended nodes; the options before the command are left out, the last bad exit code is srun's.
+SRUN = """#!/bin/sh
+while [ "${1#--}" != "$1" ]; do shift; done
+export SLURM_STEP_NUM_NODES=2 SLURM_STEP_NUM_TASKS=2 SLURM_STEP_NODELIST=pretended
+SLURM_NODEID=1 "$@" & other=$!
+SLURM_NODEID=0 "$@"; code=$?
+wait $other || code=$?
+exit $code
+"""
+
+
+def test_two_pretended_nodes_train_one_model(tmp_path):
+    """srun and scontrol are stand-ins, both nodes this machine; torchrun, its rendezvous and the training are real."""
+    toy.write_shards(tmp_path / "shards", 60)
+    for name, text in (("srun", SRUN), ("scontrol", "#!/bin/sh\necho 127.0.0.1\necho other\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    for number in range(1000, 9000):  # of the job, so that its port is free
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", 20000 + number))
+            break
+    slurm = {"SLURM_JOB_ID": str(number), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    run = [sys.executable, "-m", "resurvey", *command(tmp_path, 2), "--nodes", "2"]
+    done = subprocess.run(run, env={**environment(), **slurm}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("toy/ResNet_7: epoch 1") == 1
+    assert files.read_json(tmp_path / "model/model.json")["n_train"] == 36
 
 
 def test_shares_are_all_of_the_batch_and_no_more():
