@@ -7,12 +7,13 @@ SUBCLASS, PLATE, MJD, FIBERID and no errors. Neither the paper nor the code says
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from resurvey.errors import ResurveyError
+from resurvey.shards.job import Job
 from resurvey.shards.sources import FAILED, rows_of
 from resurvey.shards.writer import open_shard
 from resurvey.surveys.registry import open_fits
+from resurvey.surveys.spectrum import FLUX_UNIT
 
 GRID_NOTE = (
     "as released by the authors: one value per pixel of an interpolated flux; wavelengths are not documented "
@@ -20,17 +21,16 @@ GRID_NOTE = (
 )
 
 
-def build_published(
-    targets: pa.Table, manifest: pa.Table, raw: Path, axis: dict, meta: dict, out: Path, rejected: Path
-) -> dict:
+def build_published(job: Job) -> dict[str, int]:
     """Write the shard of targets that name a `file` and a `row` in it; returns {expected, read, rejected}.
 
-    axis: the dataset's `grid` {start, step, pixels}, a name for the pixels by which they can be drawn; the shard's grid has
-    it with the scale `undocumented`, so nobody's spectra are resampled onto it.
+    The dataset's `grid` {start, step, pixels} is a name for the pixels by which they can be drawn; the shard's grid has it with
+    the scale `undocumented`, so nobody's spectra are resampled onto it.
 
     ivar is 1 where the flux is finite, as nothing is known of the errors (`ivar_known` false in the metadata). Raises
     ResurveyError when the targets lack file and row, or the files' arrays have not the axis' number of pixels.
     """
+    targets, manifest, raw, axis = job.rows, job.manifest, job.raw, job.dataset["grid"]
     if not {"file", "row"} <= set(targets.column_names):
         raise ResurveyError("targets: lack the columns file and row, which a dataset with source: published needs")
     targets = targets.sort_by([("file", "ascending"), ("row", "ascending")])
@@ -51,15 +51,21 @@ def build_published(
                     f"{raw / name}: its int_flux has {values.shape[1]} pixels, the dataset's grid {size}; set grid.pixels"
                 )
         grid = {**axis, "unit": "Angstrom", "frame": None, "scale": "undocumented"}
-        complete = {**meta, "grid": {**grid, "note": GRID_NOTE}, "resample": "none", "ivar_known": False}
-        with open_shard(targets, size, complete, out, rejected) as writer:
+        complete = {
+            **job.meta,
+            "flux_unit": FLUX_UNIT,
+            "grid": {**grid, "note": GRID_NOTE},
+            "resample": "none",
+            "ivar_known": False,
+        }
+        with open_shard(targets, size, complete, job.out, job.rejected) as writer:
             for number, target in rows_of(targets, ("spectrum_id", "file", "row")):
                 reason = _copy(arrays.get(target["file"]), target, writer.slot())
                 if reason:
                     writer.reject(target["spectrum_id"], reason)
                 else:
                     writer.accept(number, int(np.count_nonzero(writer.slot()[1])), None, None)
-            return {"expected": targets.num_rows, "read": writer.read, "rejected": len(writer.rejected)}
+            return writer.counts()
     finally:
         for context in opened:
             context.__exit__(None, None, None)

@@ -89,10 +89,7 @@ class ArchiveSpectra:
 
     @staticmethod
     def _single(path: Path, row: dict) -> Spectrum:
-        with _opened(path) as handle:
-            data = handle.read()
-        _require(path, hashlib.new(row["algorithm"], data).hexdigest(), row)
-        return sdss_fast.parse(data, path.name) or registry.read(path)
+        return sdss_fast.parse(checked_bytes(path, row), path.name) or registry.read(path)
 
     def _plate(self, path: Path, row: dict) -> Plate:
         if path in self._unusable:
@@ -109,6 +106,15 @@ class ArchiveSpectra:
                 self._unusable[path] = str(error)
                 raise
         return self._open[1]
+
+
+def checked_bytes(path: Path, row: dict) -> bytes:
+    """A raw file whole. Raises Rotten when it is gone or its digest is not that of its row of the manifest, ResurveyError when it
+    cannot be read."""
+    with _opened(path) as handle:
+        data = handle.read()
+    _require(path, hashlib.new(row["algorithm"], data).hexdigest(), row)
+    return data
 
 
 def _opened(path: Path) -> BinaryIO:

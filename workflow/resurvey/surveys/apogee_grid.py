@@ -15,9 +15,9 @@ START, STEP, FULL = 4.179, 6e-6, 8575
 LIGHT_SPEED = 299792.458  # km/s
 
 
-def full_wavelength() -> np.ndarray:
-    """(8575,) float64 centres of all pixels [Å, vacuum]."""
-    return 10.0 ** (START + STEP * np.arange(FULL))
+WAVELENGTH = 10.0 ** (START + STEP * np.arange(FULL))  # (8575,) centres of all pixels [Å, vacuum]
+EDGES = 10.0 ** (START + STEP * (np.arange(FULL + 1) - 0.5))
+WAVELENGTH.flags.writeable = EDGES.flags.writeable = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Chips:
 
     def wavelength(self) -> np.ndarray:
         """(pixels,) float64 centres of the pixels [Å, vacuum], gaps left out."""
-        return full_wavelength()[self.index]
+        return WAVELENGTH[self.index]
 
     def cut(self, values: np.ndarray) -> np.ndarray:
         """(…, 8575) → (…, pixels): the gaps left out. Raises ValueError for another number of pixels."""

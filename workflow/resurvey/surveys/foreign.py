@@ -1,7 +1,8 @@
 """Files of other surveys and kinds, given by mistake: what they are, in words for the user."""
 
 _HINT = (
-    "this version reads SDSS, BOSS and eBOSS spectra (spec, spSpec, spPlate) and plain text with wavelength and flux"
+    "this version reads SDSS, BOSS and eBOSS spectra (spec, spSpec, spPlate), APOGEE spectra (apStar, aspcapStar, apVisit) "
+    "and plain text with wavelength and flux"
 )
 
 
@@ -33,8 +34,8 @@ def _kind(hdus) -> str:
         return "is a DESI coadd or spectra file, which is not supported yet"
     if "REDSHIFTS" in names or "ZCATALOG" in names:
         return "is a DESI redshift catalogue, which holds no spectra"
-    if "APOGEE" in origin or any(shape[-1] == 8575 or shape[-2:] == (3, 4096) for shape in shapes):
-        return "is an APOGEE (infrared) spectrum, which is not supported yet"
+    if "APOGEE" in origin or "APOGEE_ID" in {c.upper() for c in columns}:
+        return "is an APOGEE file, but none of those that hold a star's spectra"
     if {"flux", "wavelength"} <= columns:
         return "is a table of spectra with a wavelength column (LAMOST DR8 and later are like that), which is not supported yet"
     if {"plate", "mjd", "fiberid"} <= columns:

@@ -10,10 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from resurvey.errors import ResurveyError
-from resurvey.surveys import foreign, sdss_fast, sdss_plate, sdss_spec, sdss_spspec, spectra_table, text
+from resurvey.surveys import (
+    apogee_star,
+    apogee_visit,
+    foreign,
+    sdss_fast,
+    sdss_plate,
+    sdss_spec,
+    sdss_spspec,
+    spectra_table,
+    text,
+)
 from resurvey.surveys.spectrum import Rejected, Spectrum
 
-FITS_READERS = (sdss_spec, sdss_spspec, sdss_plate, spectra_table)
+FITS_READERS = (sdss_spec, sdss_spspec, apogee_star, apogee_visit, sdss_plate, spectra_table)
+SKY = "is a sky fibre; class and redshift mean nothing there"
 FAST_LIMIT = 16 << 20  # larger files are opened, not read whole
 
 _MAGIC = (
@@ -114,45 +125,60 @@ def identify(path: str | os.PathLike) -> str:
         return _reader(hdus, path).NAME
 
 
-def read_all(path: str | os.PathLike) -> Iterator[Spectrum | Rejected]:
-    """Every spectrum of a file; sky fibres, and files that cannot be read, as Rejected with the reason. Never raises for data."""
+def read_all(path: str | os.PathLike, velocity: float | None = None) -> Iterator[Spectrum | Rejected]:
+    """Every spectrum of a file; sky fibres, and files that cannot be read, as Rejected with the reason. Never raises for data.
+
+    velocity: Doppler shift [km/s] of a visit that is yet to be brought to rest (apVisit), in place of its header's.
+    """
     path = Path(path)
     try:
-        for spectrum in _spectra(path):
-            if spectrum.sky:
-                yield Rejected(
-                    spectrum.spectrum_id, f"{path.name}: is a sky fibre; class and redshift mean nothing there"
-                )
+        for spectrum in _spectra(path, velocity):
+            if isinstance(spectrum, Spectrum) and spectrum.sky:
+                yield Rejected(spectrum.spectrum_id, f"{path.name}: {SKY}")
             else:
                 yield spectrum
     except ResurveyError as error:
         yield Rejected(path.name, str(error))
 
 
-def read(path: str | os.PathLike) -> Spectrum:
+def read(path: str | os.PathLike, velocity: float | None = None) -> Spectrum:
     """The one spectrum of a file. Raises ResurveyError with the reason when there is none, or more than one."""
-    spectra = _spectra(Path(path))
+    spectra = _spectra(Path(path), velocity)
     spectrum = next(spectra)
     if next(spectra, None) is not None:
         raise ResurveyError(f"{path}: holds more than one spectrum; use read_all()")
+    if isinstance(spectrum, Rejected):
+        raise ResurveyError(spectrum.reason)
     if spectrum.sky:
-        raise ResurveyError(f"{path}: is a sky fibre; class and redshift mean nothing there")
+        raise ResurveyError(f"{path}: {SKY}")
     return spectrum
 
 
-def _spectra(path: Path) -> Iterator[Spectrum]:
+def _spectra(path: Path, velocity: float | None) -> Iterator[Spectrum | Rejected]:
     data = _content(path)
     if data is not None:
         spectrum = sdss_fast.parse(data, path.name)
         if spectrum is not None:
+            _refuse_velocity(velocity, path, sdss_spec.NAME)
             yield spectrum
             return
         if not data.startswith(b"SIMPLE"):
+            _refuse_velocity(velocity, path, text.NAME)
             yield from text.read(data, path.name)
             return
     with open_fits(path, data) as hdus:
         reader = _reader(hdus, path)
+        options = {}
+        if velocity is not None:
+            if not getattr(reader, "TAKES_VELOCITY", False):
+                _refuse_velocity(velocity, path, reader.NAME)
+            options = {"velocity": velocity}
         try:
-            yield from reader.read(hdus, path.name)
+            yield from reader.read(hdus, path.name, **options)
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise ResurveyError(f"{path}: is a damaged {reader.NAME} file ({error}); fetch it again") from error
+
+
+def _refuse_velocity(velocity: float | None, path: Path, kind: str) -> None:
+    if velocity is not None:
+        raise ResurveyError(f"{path}: is a file of the kind {kind}, which takes no velocity; leave it out")

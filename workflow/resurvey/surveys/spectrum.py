@@ -1,12 +1,13 @@
 """What every reader returns: one spectrum in vacuum wavelengths, or the reason why there is none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from resurvey.errors import ResurveyError
 
 FLUX_UNIT = "1e-17 erg s-1 cm-2 Angstrom-1"
+CONTINUUM_UNIT = "continuum"  # of spectra divided by their continuum
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class Spectrum:
     flux: (n,) float32 in `flux_unit`; ivar: (n,) float32, inverse variance in 1/flux_unit², 0 where nothing was measured
     (all ones where `ivar_known` is False); mask: (n,) int32, the survey's AND mask, 0 = good. Bits of `fibre_bits` describe
     the whole fibre and not the pixel. Metadata are None where the file does not hold them.
+    survey: whose conventions hold for mask and names; names: what else the survey calls it by (APOGEE: apogee_id, location_id,
+    field, telescope); visit: 0 for a spectrum combined of visits, 1 and up for one of them, None where there are none.
     """
 
     spectrum_id: str
@@ -50,6 +53,9 @@ class Spectrum:
     survey_zwarning: int | None = None
     sn_median: float | None = None
     sky: bool = False
+    survey: str = "sdss"
+    names: dict[str, object] = field(default_factory=dict)
+    visit: int | None = None
 
 
 def pixel_edges(wavelength: np.ndarray) -> np.ndarray:
