@@ -16,6 +16,7 @@ from resurvey.archive.release import Release
 RELEASE = {
     "name": "sdss_test",
     "root": "https://example.org/sas",
+    "survey": "sdss",
     "prefix": "dr16",
     "reduction": [
         {"run2d": ["26"], "top": "sdss", "fibres": 640, "spectra": 6400, "plate_bytes": 57e6, "lite_bytes": 2e5},

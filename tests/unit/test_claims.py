@@ -286,7 +286,7 @@ def test_what_commands_leave_is_what_they_claim():
 
     assert outputs("figure", "f", "--predictions", "p", "--out", "f.png", "f.csv") == ["f.png", "f.csv"]
     assert outputs(*TRAIN.split())[0] == "d/model.json"
-    assert outputs("mock-archive", "--out", "d") == ["d/truth.parquet"]
+    assert outputs("mock-archive", "--out", "d") == ["d/truth/sdss_dr16.parquet"]
     assert outputs("plan") == []
     assert outputs(*CATALOGUE.split()) == ["o", "f", "r"]
 
@@ -296,7 +296,7 @@ def test_sigterm_ends_a_command_without_a_trace(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "resurvey", "mock-archive", "--out", out], cwd=tmp_path, stderr=subprocess.PIPE
     )
-    while not (out / ".truth.parquet.claim").exists():
+    while not (out / "truth" / ".sdss_dr16.parquet.claim").exists():
         assert process.poll() is None
         time.sleep(0.02)
     process.terminate()

@@ -33,7 +33,7 @@ def archive(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def truth(archive):
-    return files.read_table(archive / "truth.parquet").to_pandas()
+    return files.read_table(archive / "truth" / "sdss_dr16.parquet").to_pandas()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_same_archive_again_and_on_two_processes(archive, tmp_path):
     build(tmp_path, "sdss_dr16", OPTIONS, threads=1)  # over the first, as after a kill
     assert digests(tmp_path) == first
     build(tmp_path, "sdss_dr16", {**OPTIONS, "seed": 4}, threads=1)
-    assert digests(tmp_path)["truth.parquet"] != first["truth.parquet"]
+    assert digests(tmp_path)["truth/sdss_dr16.parquet"] != first["truth/sdss_dr16.parquet"]
 
 
 def test_every_class_has_its_objects(truth):
@@ -66,7 +66,7 @@ def test_all_primary_headers_say_mock(archive):
         header = fits.getheader(name)
         assert header["MOCK"] is True and "mock" in header["ORIGIN"]
     assert json.loads((archive / "dr16" / "MOCK").read_text())["settings"] == OPTIONS
-    assert files.read_meta(archive / "truth.parquet")["origin"] == "mock"
+    assert files.read_meta(archive / "truth" / "sdss_dr16.parquet")["origin"] == "mock"
 
 
 def test_paths_are_the_survey_s(archive):

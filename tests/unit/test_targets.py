@@ -290,7 +290,7 @@ def test_table1_has_the_paper_s_rows_and_columns():
 def test_the_command_writes_the_contract(tmp_path, capsys):
     meta = {"origin": "mock", "release": "sdss_dr16", "code_version": "0"}
     files.write_table(catalogue(900), tmp_path / "catalogue.parquet", meta)
-    spec = json.dumps({"dataset": dataset(per_class=400), "seed": 3})
+    spec = json.dumps({"survey": "sdss", "dataset": dataset(per_class=400), "seed": 3})
     out, rejected = tmp_path / "targets.parquet", tmp_path / "targets.rejected.parquet"
     arguments = ["--catalogue", str(tmp_path / "catalogue.parquet"), "--settings", spec]
     assert cli.main(["targets", *arguments, "--out", str(out), "--rejected", str(rejected)]) == 0

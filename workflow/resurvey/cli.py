@@ -43,7 +43,7 @@ def outputs(args: argparse.Namespace) -> list[Path]:
     """What a command leaves: its --out, --fits and --rejected; below a folder --out the files that its module names PRODUCTS."""
     given = [value for name in ("out", "fits", "rejected") if (value := getattr(args, name, None))]
     paths = [Path(path) for value in given for path in ([value] if isinstance(value, str | Path) else value)]
-    return [path / name for path in paths for name in args.products] if args.products else paths
+    return [path / name.format(**vars(args)) for path in paths for name in args.products] if args.products else paths
 
 
 def _work(args: argparse.Namespace, argv: list[str]) -> int:
@@ -51,7 +51,7 @@ def _work(args: argparse.Namespace, argv: list[str]) -> int:
     made = outputs(args)
     if not made or made[0].is_dir():  # nothing to claim; a folder where a file belongs is for the command to refuse
         return args.run(args) or 0
-    folder = Path(args.out) if args.products else None
+    folder = made[0].parent if args.products else None
     while True:
         try:
             with claims.hold(made, argv, lambda text: complain(f"resurvey {args.command}: {text}"), folder) as to_do:

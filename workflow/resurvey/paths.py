@@ -10,10 +10,14 @@ class Paths:
         self.logs = f"logs/{settings['run']}"
         self.resources = f"resources/{settings['archive']['name']}"
 
-    def mock_truth(self) -> str | None:
-        """The last file of the mock survey, where one is made first."""
+    def mock_truth(self, release: str) -> str | None:
+        """The last file of the mock survey of a release, where one is made first."""
         archive = self.settings["archive"]
-        return f"{archive['root']}/truth.parquet" if archive["kind"] == "mock" else None
+        return f"{archive['root']}/truth/{release}.parquet" if archive["kind"] == "mock" else None
+
+    def extras_file(self, release: str) -> str:
+        """The list of the small tables that lie beside it."""
+        return f"{self.resources}/{release}/extras/extras.json"
 
     def master_catalogue(self, release: str) -> str:
         return f"{self.resources}/{release}/catalogue.parquet"

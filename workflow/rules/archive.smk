@@ -2,30 +2,50 @@
 
 
 if ARCHIVE["kind"] == "mock":
+    MOCK_ROOMS = {"sdss": ("simulate", "archive/mock_*"), "apogee": ("simulate/apogee_*", "archive/mock_apogee*")}
 
     rule mock_archive:
         # A small survey with known truth, in the real paths and formats.
         output:
-            f"{ARCHIVE['root']}/truth.parquet",
+            f"{ARCHIVE['root']}/truth/{{release}}.parquet",
         log:
-            f"logs/{SETTINGS['run']}/mock_archive.log",
+            f"logs/{SETTINGS['run']}/mock_archive/{{release}}.log",
         conda:
             "../../envs/data.yaml"
         threads: 2
         params:
-            settings=as_json(**next(iter(SETTINGS["mock"].values()))),
-            release=next(iter(SETTINGS["releases"])),
-            root=lambda wildcards, output: Path(output[0]).parent,
-            code=code_digest("simulate", "archive/mock_*"),
+            settings=lambda wildcards: as_json(**SETTINGS["mock"][wildcards.release]),
+            root=ARCHIVE["root"],
+            code=lambda wildcards: code_digest(*MOCK_ROOMS[survey_of(wildcards.release)]),
         shell:
-            "resurvey mock-archive --out {params.root} --release {params.release}"
+            "resurvey mock-archive --out {params.root} --release {wildcards.release}"
             " --settings {params.settings:q} --threads {threads} 2> {log}"
+
+
+rule extras:
+    # Small tables that a release's papers need beside its spectra: continuum pixels, element windows, cluster members.
+    input:
+        mock_truth,
+    output:
+        f"{RESOURCES}/{{release}}/extras/extras.json",
+    log:
+        f"logs/{SETTINGS['run']}/extras/{{release}}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        downloads=1,
+    params:
+        settings=lambda wildcards: as_json(**release_settings(wildcards.release)),
+        code=code_digest("archive/extras"),
+    shell:
+        "resurvey extras --settings {params.settings:q} --out {output} 2> {log}"
 
 
 rule fetch_catalogue:
     # The needed columns of the survey's master catalogue.
     input:
-        f"{ARCHIVE['root']}/truth.parquet" if ARCHIVE["kind"] == "mock" else [],
+        mock_truth,
+        lambda wildcards: extras_of(wildcards.release),
     output:
         f"{RESOURCES}/{{release}}/catalogue.parquet",
     log:
@@ -37,7 +57,7 @@ rule fetch_catalogue:
     params:
         settings=lambda wildcards: catalogue_settings(wildcards.release),
         raw=f"{RESOURCES}/{{release}}",
-        code=code_digest("surveys/sdss_catalogue"),
+        code=lambda wildcards: code_digest(f"surveys/{survey_of(wildcards.release)}_catalogue"),
     shell:
         "resurvey fetch-catalogue --settings {params.settings:q} --raw {params.raw} --out {output} 2> {log}"
 

@@ -60,16 +60,35 @@ def as_json(**values):
 
 
 def classes(model):
-    return SETTINGS["datasets"][SETTINGS["models"][model]["dataset"]]["classes"]
+    """The classes of a model's dataset; null where it has labels instead."""
+    return SETTINGS["datasets"][SETTINGS["models"][model]["dataset"]].get("classes")
 
 
 def release_of(dataset):
     return SETTINGS["releases"][SETTINGS["datasets"][dataset]["release"]]
 
 
+def survey_of(release):
+    return SETTINGS["releases"][release]["survey"]
+
+
+def mock_truth(wildcards):
+    """The last file of the mock survey of a release, where one is made first."""
+    return PATHS.mock_truth(wildcards.release) or []
+
+
+def extras_of(release):
+    """The list of a release's small tables, where its papers need any."""
+    return [PATHS.extras_file(release)] if SETTINGS["releases"][release].get("extras") else []
+
+
 def archive_settings(dataset):
     """What the commands that touch the archive need to know."""
-    release = release_of(dataset)
+    return release_settings(SETTINGS["datasets"][dataset]["release"])
+
+
+def release_settings(name):
+    release = SETTINGS["releases"][name]
     return {
         "release": release,
         "root": (ARCHIVE["root"] if ARCHIVE["kind"] == "url" else str(Path(ARCHIVE["root"]).absolute().as_uri())),
@@ -90,9 +109,9 @@ def catalogue_settings(release):
 
 
 def target_settings(dataset):
-    """What decides the selection: not the grid, not the masks."""
+    """What decides the selection: nothing of what its spectra look like."""
     entry = SETTINGS["datasets"][dataset]
-    return {key: entry[key] for key in entry if key not in ("grid", "resample", "masks")}
+    return {key: entry[key] for key in entry if key not in resurvey_settings.PIXELS}
 
 
 def training_settings(model, network):

@@ -12,7 +12,11 @@ rule targets:
     conda:
         "../../envs/data.yaml"
     params:
-        settings=lambda wildcards: as_json(dataset=target_settings(wildcards.dataset), seed=SETTINGS["seed"]),
+        settings=lambda wildcards: as_json(
+            survey=release_of(wildcards.dataset)["survey"],
+            dataset=target_settings(wildcards.dataset),
+            seed=SETTINGS["seed"],
+        ),
         code=code_digest("targets"),
     shell:
         "resurvey targets --catalogue {input} --settings {params.settings:q}"

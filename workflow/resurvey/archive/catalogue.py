@@ -1,5 +1,6 @@
 """A release's master catalogue: fetched whole and reduced to the needed columns, or queried for a small selection."""
 
+import csv
 from pathlib import Path
 
 from resurvey import __version__
@@ -7,11 +8,45 @@ from resurvey.archive.manifest import FAILED, Row, Wanted
 from resurvey.archive.release import Release
 from resurvey.archive.transfer import Transfer
 from resurvey.errors import ResurveyError
-from resurvey.surveys import sdss_catalogue
+from resurvey.stages import worker
+from resurvey.surveys import apogee_catalogue, sdss_catalogue
 
 
 def fetch(settings: dict, raw: Path, out: Path) -> int:
-    """Write catalogue.parquet; returns its number of rows.
+    """Write catalogue.parquet of a release of any survey; returns its number of rows. Raises ResurveyError."""
+    return worker("catalogue", settings["release"]["survey"])(settings, raw, out)
+
+
+def fetch_apogee(settings: dict, raw: Path, out: Path) -> int:
+    """APOGEE: allStar, allVisit and The Cannon's table, and the cluster members beside `out` (extras).
+
+    `settings`: as for Release. Raises ResurveyError if a table cannot be had.
+    """
+    release = Release.from_settings(settings)
+    tables = release.settings["tables"]
+    rows = _require(
+        release,
+        raw,
+        [Wanted(path=entry["path"], expected_bytes=int(entry["bytes"])) for entry in tables.values()],
+    )
+    members = Path(out).parent / "extras" / "clusters.csv"
+    clusters = {}
+    if members.exists():
+        with open(members, newline="") as handle:
+            clusters = {row["apogee_id"]: row["cluster"] for row in csv.DictReader(handle)}
+    meta = {"origin": release.origin, "release": release.name, "code_version": __version__, "root": release.root}
+    return apogee_catalogue.extract(
+        raw / tables["allstar"]["path"],
+        out,
+        {**meta, "files": _origin_of(rows)},
+        allvisit=raw / tables["allvisit"]["path"] if "allvisit" in tables else None,
+        cannon=raw / tables["cannon"]["path"] if "cannon" in tables else None,
+        clusters=clusters,
+    )
+
+
+def fetch_sdss(settings: dict, raw: Path, out: Path) -> int:
+    """SDSS: the bulk catalogue, a query, or the arrays that authors released.
 
     `settings`: as for Release, and `catalogue_source`: `archive` (default) or `astroquery` with `datasets`, the
     selections to query. Raises ResurveyError if the catalogue cannot be had.

@@ -42,7 +42,7 @@ class Written:
 
 
 def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict:
-    """Write the archive below `out` / dr16 and `out` / truth.parquet; returns counts of spectra, visits and bytes.
+    """Write the archive below `out` / dr16 and `out` / truth / {release}.parquet; returns counts of spectra, visits and bytes.
 
     options: `per_class` objects of each of the 13 classes, `extra` spectra of other classes, `lite_plates` sparse
     visits that are written as spec-lite files, `seed`, `lite` (`sparse`, or `all`: spec-lite files of every fibre),
@@ -51,7 +51,7 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     options = check(options)
     release = _release(release_name)
     out = Path(out)
-    root = _clear(out, release.settings["prefix"], options)
+    root = _clear(out, release_name, release.settings["prefix"], options)
     table = mock_layout.draw_objects(options["per_class"], options["extra"], options["seed"])
     boss = BOSS_RUN2D[release.settings["prefix"]]
     visits = mock_layout.make_visits(table, options["lite_plates"], options["seed"], boss)
@@ -64,7 +64,7 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     truth = _truth(written)
     files.write_table(
         truth,
-        out / "truth.parquet",
+        out / "truth" / f"{release_name}.parquet",
         {"origin": "mock", "release": release_name, "code_version": __version__, **options},
     )
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
@@ -98,14 +98,14 @@ def _release(name: str) -> Release:
     return Release.from_settings({"release": {**data, "name": name}, "origin": "mock"})
 
 
-def _clear(out: Path, prefix: str, options: dict) -> Path:
+def _clear(out: Path, name: str, prefix: str, options: dict) -> Path:
     """The archive's empty root; an earlier mock archive there is removed, anything else is refused."""
     root = out / prefix
     if root.exists() and any(root.iterdir()):
         if not (root / MARKER).exists():
             raise ResurveyError(f"{root}: exists and is no mock archive; choose another folder with --out")
         shutil.rmtree(root)
-    (out / "truth.parquet").unlink(missing_ok=True)
+    (out / "truth" / f"{name}.parquet").unlink(missing_ok=True)
     root.mkdir(parents=True, exist_ok=True)
     text = {
         "what": "simulated spectra in the layout of SDSS; nothing here was observed",

@@ -21,9 +21,10 @@ SLOW_PER_S = 4.0  # requests a second at which archives have been seen to answer
 BYTES_PER_S = 1.0e7  # of one client
 HELP_DESK_BYTES = 1.0e12  # above it, SDSS asks to be written to, and offers Globus
 
-ROUTES = {"lite": "spec-lite", "plate": "spPlate", "array": "arrays"}
+ROUTES = {"lite": "spec-lite", "plate": "spPlate", "array": "arrays", "apstar": "apStar", "aspcapstar": "aspcapStar"}
 
 COLUMNS = ["shard", "plate", "mjd", "fiberid", "run2d"]  # of the targets
+STARS = ["shard", "location_id", "telescope", "apogee_id", "file", "product"]  # of the targets of a survey of stars
 SCHEMA = pa.schema(
     [
         ("shard", pa.string()),
@@ -40,9 +41,11 @@ SCHEMA = pa.schema(
 
 
 def read_targets(path: str | os.PathLike) -> pa.Table:
-    """The columns of targets.parquet that `make` needs. Raises ResurveyError naming the file."""
-    released = "file" in open_parquet(path).schema_arrow.names
-    return read_table(path, ["shard", "file"] if released else COLUMNS)
+    """The columns of targets.parquet that a survey's `make` needs. Raises ResurveyError naming the file."""
+    names = open_parquet(path).schema_arrow.names
+    if "location_id" in names:
+        return read_table(path, STARS)
+    return read_table(path, ["shard", "file"] if "file" in names else COLUMNS)
 
 
 def make(targets: pa.Table, release: Release) -> pa.Table:
@@ -180,7 +183,8 @@ def describe(cost: Cost, release: Release, raw: Path, title: str, estimated: boo
     fast, slow = cost.hours(release.etiquette)
     free = shutil.disk_usage(_existing(raw)).free
     about = "about " if estimated else ""
-    many = f"{cost.spectra:,} spectra of {cost.plates:,} plates" if cost.plates else "released arrays"
+    plates = f" of {cost.plates:,} plates" if cost.plates else ""
+    many = "released arrays" if "array" in cost.files else f"{cost.spectra:,} spectra{plates}"
     lines = [f"{title}: {about}{many} from {release.url('')}"]
     for route, name in ROUTES.items():
         if count := cost.files.get(route):

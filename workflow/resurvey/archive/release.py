@@ -62,6 +62,11 @@ class Release:
         """Digest of the archive's checksum files; sha1 where it has none, so that manifests have one kind."""
         return (self.settings.get("checksum") or {}).get("algorithm", "sha1")
 
+    def stated_digest(self, path: str) -> str | None:
+        """The SHA-1 that the release's own file gives for a table; of a mock archive's tables none is known."""
+        tables = self.settings.get("tables", {}).values() if self.origin == "real" else ()
+        return next((entry.get("sha1") for entry in tables if entry["path"] == path), None)
+
     def checksum_name(self, directory: str) -> str | None:
         """Name of a directory's checksum file: its last four path components joined by `_`; None where there is none."""
         rule = self.settings.get("checksum")

@@ -1,13 +1,13 @@
 """`resurvey mock-archive`: a small archive of simulated spectra in the layout of the real one."""
 
 HELP = "write a small mock archive: simulated spectra with known truth in the survey's paths, formats and quirks"
-PRODUCTS = ("truth.parquet",)  # of the folder --out, written last
+PRODUCTS = ("truth/{release}.parquet",)  # of the folder --out, written last
 
 
 def arguments(parser) -> None:
     """Options of the command."""
     parser.add_argument(
-        "--out", required=True, help="folder of the archive; DIR/dr16/… and DIR/truth.parquet are written"
+        "--out", required=True, help="folder of the archive; DIR/dr16/… and DIR/truth/{release}.parquet are written"
     )
     parser.add_argument("--release", default="sdss_dr16", help="whose layout: sdss_dr16 (default) or sdss_dr17")
     parser.add_argument(

@@ -29,12 +29,13 @@ def _dataset(args):
     from resurvey.archive import plan
     from resurvey.archive.release import Release
     from resurvey.provenance import common_origin
+    from resurvey.stages import worker
 
     release = Release.from_settings(files.read_settings(args.settings))
     targets = plan.read_targets(args.targets)
     meta = files.read_meta(args.targets)
     common_origin([(args.targets, meta), ("archive", {"origin": release.origin})])
-    table = plan.make(targets, release)
+    table = worker("plan", release.settings["survey"])(targets, release)
     cost = plan.cost(table, len(targets))
     print(plan.describe(cost, release, Path(args.raw), meta.get("dataset", args.targets)), flush=True)
     total = {"requests": cost.requests, "bytes": sum(cost.bytes.values()), "files": cost.files}
@@ -49,6 +50,7 @@ def _project(overrides):
     from resurvey import settings
     from resurvey.archive import plan
     from resurvey.archive.release import Release
+    from resurvey.stages import worker
 
     project = settings.load(overrides=overrides)
     archive = project["archive"]
@@ -60,7 +62,7 @@ def _project(overrides):
         targets = Path("results", project["run"], name, "targets.parquet")
         if targets.exists():
             table = plan.read_targets(targets)
-            cost = plan.cost(plan.make(table, release), len(table))
+            cost = plan.cost(worker("plan", entry["survey"])(table, release), len(table))
         else:
-            cost = plan.estimate(dataset, release)
+            cost = worker("estimate", entry["survey"])(dataset, release)
         print(plan.describe(cost, release, raw, name, estimated=not targets.exists()))

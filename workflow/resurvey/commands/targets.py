@@ -5,7 +5,7 @@ HELP = "select the spectra of a dataset: labels, objects, splits, shards"
 
 def arguments(parser):
     parser.add_argument("--catalogue", required=True, metavar="FILE", help="catalogue.parquet of the release")
-    parser.add_argument("--settings", required=True, metavar="JSON", help="{dataset: {…}, seed}")
+    parser.add_argument("--settings", required=True, metavar="JSON", help="{survey, dataset: {…}, seed}")
     parser.add_argument("--out", required=True, metavar="FILE")
     parser.add_argument("--rejected", required=True, metavar="FILE")
 
@@ -15,13 +15,14 @@ def run(args):
 
     from resurvey import __version__, files
     from resurvey.provenance import common_origin
-    from resurvey.targets.build import build, short_classes
+    from resurvey.stages import worker
+    from resurvey.targets.build import short_classes
 
     settings = files.read_settings(args.settings)
     dataset, seed = settings["dataset"], settings["seed"]
     catalogue_meta = files.read_meta(args.catalogue)
-    result = build(files.read_table(args.catalogue), dataset, seed)
-    short = short_classes(result.counts, dataset["per_class"])
+    result = worker("targets", settings["survey"])(files.read_table(args.catalogue), dataset, seed)
+    short = short_classes(result.counts, dataset.get("per_class"))
     meta = {
         "origin": common_origin([(args.catalogue, catalogue_meta)]),
         "release": catalogue_meta.get("release"),
@@ -29,11 +30,8 @@ def run(args):
         "code_version": __version__,
         "seed": seed,
         "selection": dataset["selection"],
-        "classes": [entry["label"] for entry in dataset["classes"] or []] or None,
-        "per_class": dataset["per_class"],
-        "split": dataset["split"],
-        "same_object_arcsec": dataset["same_object_arcsec"],
-        "shards": dataset["shards"],
+        "classes": [entry["label"] for entry in dataset.get("classes") or []] or None,
+        **{key: dataset.get(key) for key in ("per_class", "labels", "split", "same_object_arcsec", "shards")},
         "catalogue_sha256": files.sha256(args.catalogue),
         "counts": result.counts,
         "short": short,
@@ -42,7 +40,7 @@ def run(args):
     files.write_table(result.table, args.out, meta, row_group_size=20_000)
     counts = result.counts
     print(
-        f"{dataset['name']}: {counts['spectra']:,} spectra of {counts['objects']:,} objects on {counts['plates']:,} plates,"
+        f"{dataset['name']}: {counts['spectra']:,} spectra of {counts['objects']:,} objects in {counts['plates']:,} plates or fields,"
         f" {len(result.rejected):,} left out by force",
         file=sys.stderr,
     )

@@ -58,9 +58,11 @@ def stages(settings: dict) -> list[Stage]:
 
 
 def _archive(paths: Paths) -> Iterator[Job]:
-    truth = paths.mock_truth()
-    if truth:
-        yield Job("mock_archive", (), (truth,), f"{paths.logs}/mock_archive.log")
+    for name, release in paths.settings["releases"].items():
+        if truth := paths.mock_truth(name):
+            yield Job("mock_archive", (name,), (truth,), f"{paths.logs}/mock_archive/{name}.log")
+        if release.get("extras"):
+            yield Job("extras", (name,), (paths.extras_file(name),), f"{paths.logs}/extras/{name}.log")
     for release in paths.settings["releases"]:
         log = f"{paths.logs}/fetch_catalogue/{release}.log"
         yield Job("fetch_catalogue", (release,), (paths.master_catalogue(release),), log)

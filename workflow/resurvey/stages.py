@@ -1,0 +1,23 @@
+"""Who does a stage's work for a survey: the one table that a new survey adds a column to. Modules are imported when asked for."""
+
+import importlib
+from collections.abc import Callable
+
+from resurvey.errors import ResurveyError
+
+STAGES = {
+    "catalogue": {"sdss": "archive.catalogue:fetch_sdss", "apogee": "archive.catalogue:fetch_apogee"},
+    "targets": {"sdss": "targets.build:build", "apogee": "targets.apogee:build"},
+    "plan": {"sdss": "archive.plan:make", "apogee": "archive.plan_stars:make"},
+    "estimate": {"sdss": "archive.plan:estimate", "apogee": "archive.plan_stars:estimate"},
+    "mock": {"sdss": "archive.mock_sdss:build", "apogee": "archive.mock_apogee:build"},
+}
+
+
+def worker(stage: str, survey: str) -> Callable:
+    """The function that does `stage` for a survey. Raises ResurveyError for a survey that has none."""
+    try:
+        module, _, name = STAGES[stage][survey].partition(":")
+    except KeyError:
+        raise ResurveyError(f"survey {survey!r} has no {stage}; it is for {', '.join(sorted(STAGES[stage]))}") from None
+    return getattr(importlib.import_module(f"resurvey.{module}"), name)
