@@ -173,26 +173,17 @@ def test_a_python_that_the_nodes_lack_is_an_error(default, tmp_path, monkeypatch
     assert found[0][0] == "error" and "does not see /no/such/python" in found[0][1]
 
 
-def test_a_full_queue_is_a_warning_and_no_probe_stays_behind(default, tmp_path):
-    partition, node = default
-    full = queue.call(
-        "sbatch",
-        "--parsable",
-        f"--cpus-per-task={node.cpus}",
-        "--mem=100",
-        "--time=2",
-        "--output=/dev/null",
-        "--wrap=sleep 60",
-    ).strip()
-    try:
-        begun = time.monotonic()
-        found = probe.run({partition.name: request()}, tmp_path, ROOT / "workflow", latency=1, wait=3)
-        assert time.monotonic() - begun < 20
-        assert found[0][0] == "warning" and "the queue is full" in found[0][1], found
-    finally:
-        queue.call("scancel", full)
-    time.sleep(1)
+def test_a_probe_that_does_not_begin_is_a_warning_and_is_taken_back(default, tmp_path, monkeypatch):
+    call = queue.call
+    monkeypatch.setattr(
+        queue, "call", lambda tool, *rest, **more: call(tool, *(["--hold"] if tool == "sbatch" else []), *rest, **more)
+    )
+    begun = time.monotonic()
+    found = probe.run({default[0].name: request()}, tmp_path, ROOT / "workflow", latency=1, wait=2)
+    assert time.monotonic() - begun < 20
+    assert found[0][0] == "warning" and "did not begin in time (JobHeldUser)" in found[0][1], found
     assert [job.state for job in mine(tmp_path)] == ["CANCELLED"]
+    assert "cpu" not in (tmp_path / ".snakemake" / "resurvey-doctor.json").read_text(), "a failure is not remembered"
 
 
 def test_a_controller_that_is_down(tmp_path):

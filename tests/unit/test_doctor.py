@@ -462,7 +462,7 @@ def test_comments_are_those_of_the_plugin():
 @pytest.mark.parametrize(
     ("state", "severity", "words"),
     [
-        ({"JobState": "PENDING", "Reason": "Resources"}, "warning", "not probed: the queue is full (Resources)"),
+        ({"JobState": "PENDING", "Reason": "Resources"}, "warning", "not probed: it did not begin in time (Resources)"),
         ({"JobState": "RUNNING"}, "warning", "did not end in time"),
         ({"JobState": "FAILED", "ExitCode": "11:0"}, "error", "node n1 does not see"),
         ({"JobState": "FAILED", "ExitCode": "12:0"}, "error", f"does not see {sys.executable}"),

@@ -127,7 +127,7 @@ def judge(
     code = int(re.match(r"\d+", state.get("ExitCode", "0"))[0])
     node = state.get("NodeList", "")
     if what == "PENDING":
-        return ("warning", f"{name}: not probed: the queue is full ({state.get('Reason', '')})", "")
+        return ("warning", f"{name}: not probed: it did not begin in time ({state.get('Reason', '')})", "")
     if what in ("RUNNING", "COMPLETING", "CONFIGURING"):
         return (
             "warning",
