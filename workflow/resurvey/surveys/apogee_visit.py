@@ -4,9 +4,10 @@ HDU 1 flux, 2 error, 3 APOGEE_PIXMASK, 4 wavelength [Å, vacuum], each (3, 4096)
 pixels where exposures were not dithered). The header's VRAD is the Doppler shift by which the visit is observed (VHELIO less the
 barycentric correction), as in the reduction that makes apStar of it: rest wavelength = observed / (1 + VRAD/c).
 
-The pixels are finer than the grid's, so values at the grid's pixels are interpolated: a Lanczos kernel over six pixels, sinc
-interpolation cut off, with the error that this gives independent pixels. Bad pixels are bridged before, so that they do not ring, and
-their mask bits are carried to the pixels of the grid beside them.
+The pixels are finer than the grid's and than a resolution element, so values at the grid's pixels are interpolated: a polynomial
+through the six pixels around, with the error that this gives independent pixels. (The reduction interpolates by sinc functions; either is
+exact to a few thousandths of a line's depth.) Bad pixels are bridged before, so that they do not ring, and their mask bits are carried
+to the pixels of the grid beside them.
 """
 
 import numpy as np
@@ -95,9 +96,7 @@ def resample(
     position = np.interp(WAVELENGTH[where], x, np.arange(n))
     below = position.astype(np.int64)
     taps = below[:, None] + TAPS
-    distance = position[:, None] - taps
-    weights = np.sinc(distance) * np.sinc(distance / (TAPS.size // 2))
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights = _lagrange(position - below)
     measured = apogee_mask.measured(flux, error)
     sound = measured & ~apogee_mask.bad(mask)
     if not sound.any():
@@ -110,6 +109,15 @@ def resample(
     sigma = np.sqrt((weights**2 * smooth[taps] ** 2).sum(axis=1))
     sigma[~measured[beside].all(axis=0)] = np.inf
     return where, found, sigma, mask[beside[0]] | mask[beside[1]]
+
+
+def _lagrange(fraction: np.ndarray) -> np.ndarray:
+    """(n, 6) weights of the pixels at TAPS in the polynomial through them at `fraction` (n,), in [0, 1)."""
+    weights = np.ones((fraction.size, TAPS.size))
+    for column, tap in enumerate(TAPS):
+        for other in TAPS[tap != TAPS]:
+            weights[:, column] *= (fraction - other) / (tap - other)
+    return weights
 
 
 def _velocity(header, given: float | None, name: str) -> float:
