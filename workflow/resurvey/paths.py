@@ -1,5 +1,7 @@
 """Where the products of a run are: the path grammar of docs/architecture.md in one place, for the rules and for `resurvey progress`."""
 
+from resurvey.settings import predicts_labels
+
 
 class Paths:
     """The files of one run, from its resolved settings; paths are relative to the working directory."""
@@ -64,6 +66,10 @@ class Paths:
 
     def prediction_files(self, model: str, dataset: str) -> list[str]:
         return [self.prediction_file(model, dataset, shard) for shard in self.shard_names(dataset)]
+
+    def calibrated_models(self) -> list[str]:
+        """Those whose redshift errors are calibrated; label networks give their own."""
+        return [name for name, entry in self.settings["models"].items() if not predicts_labels(entry)]
 
     def calibration_file(self, model: str) -> str:
         return f"{self.run}/models/{model}/calibration.json"

@@ -2,7 +2,10 @@
 
 
 if ARCHIVE["kind"] == "mock":
-    MOCK_ROOMS = {"sdss": ("simulate", "archive/mock_*"), "apogee": ("simulate/apogee_*", "archive/mock_apogee*")}
+    MOCK_ROOMS = {
+        "sdss": ("simulate/[!a]*", "archive/mock_[!a]*"),
+        "apogee": ("simulate/apogee_*", "archive/mock_apogee*"),
+    }
 
     rule mock_archive:
         # A small survey with known truth, in the real paths and formats.

@@ -6,7 +6,8 @@ rule catalogue:
         predictions=lambda wildcards: prediction_files(wildcards.model, wildcards.dataset),
         shards=lambda wildcards: verified(wildcards.dataset),
         targets=f"{RUN}/{{dataset}}/targets.parquet",
-        calibration=f"{RUN}/models/{{model}}/calibration.json",
+        networks=lambda wildcards: network_files(wildcards.model),
+        calibration=lambda wildcards: calibration_of(wildcards.model),
     output:
         parquet=f"{RUN}/{{dataset}}/catalogues/{{model}}.parquet",
         fits=f"{RUN}/{{dataset}}/catalogues/{{model}}.fits",
@@ -19,11 +20,12 @@ rule catalogue:
         predictions=lambda wildcards, input: Path(input.predictions[0]).parent,
         shards=lambda wildcards: f"{RUN}/{wildcards.dataset}/shards",
         n_shards=lambda wildcards: n_shards(wildcards.dataset),
-        models=lambda wildcards, input: Path(input.calibration).parents[1],
+        models=f"{RUN}/models",
+        calibration=lambda wildcards, input: f"--calibration {input.calibration}" if input.calibration else "",
         code=code_digest("catalogues", "inference/calibration"),
     shell:
         "resurvey catalogue --predictions {params.predictions} --shards {params.shards} --targets {input.targets}"
-        " --count {params.n_shards} --calibration {input.calibration} --models {params.models} --model {wildcards.model}"
+        " --count {params.n_shards} {params.calibration} --models {params.models} --model {wildcards.model}"
         " --out {output.parquet} --fits {output.fits} --rejected {output.rejected} 2> {log}"
 
 

@@ -82,6 +82,12 @@ def extras_of(release):
     return [PATHS.extras_file(release)] if SETTINGS["releases"][release].get("extras") else []
 
 
+def extra_tables(release):
+    """{name: file} of a release's small tables; one that is optional may not be there."""
+    folder = Path(PATHS.extras_file(release)).parent
+    return {name: f"{folder}/{name}.csv" for name in SETTINGS["releases"][release].get("extras", {})}
+
+
 def archive_settings(dataset):
     """What the commands that touch the archive need to know."""
     return release_settings(SETTINGS["datasets"][dataset]["release"])
@@ -125,9 +131,16 @@ def training_settings(model, network):
         paper=entry["paper"],
         entry=entry,
         classes=classes(model),
+        labels=SETTINGS["datasets"][entry["dataset"]].get("labels"),
+        extras=extra_tables(SETTINGS["datasets"][entry["dataset"]]["release"]),
         dataset=entry["dataset"],
         seed=SETTINGS["seed"],
     )
+
+
+def calibration_of(model):
+    """The calibration of a model's redshift errors; label networks give theirs themselves."""
+    return [PATHS.calibration_file(model)] if model in PATHS.calibrated_models() else []
 
 
 def conventions(paper, *more):

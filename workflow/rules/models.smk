@@ -4,6 +4,7 @@
 rule train_network:
     input:
         lambda wildcards: verified(SETTINGS["models"][wildcards.model]["dataset"]),
+        lambda wildcards: extras_of(SETTINGS["datasets"][SETTINGS["models"][wildcards.model]["dataset"]]["release"]),
     output:
         multiext(
             f"{RUN}/models/{{model}}/{{network}}/",
@@ -20,8 +21,6 @@ rule train_network:
     resources:
         gpu=1,  # more: that many processes under torchrun, with the same result (docs/training-on-gpus.md)
         nodes=1,
-        mem_mb=8000,
-        runtime=720,
     params:
         settings=lambda wildcards: training_settings(wildcards.model, wildcards.network),
         shards=lambda wildcards: f"{RUN}/{SETTINGS['models'][wildcards.model]['dataset']}/shards",

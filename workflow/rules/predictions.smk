@@ -20,6 +20,8 @@ rule infer:
             classes=classes(wildcards.model),
             engine=SETTINGS["engine"],
             skip_below=SETTINGS["skip_below"],
+            inference=SETTINGS["models"][wildcards.model].get("inference"),
+            seed=SETTINGS["seed"],
         ),
         models=f"{RUN}/models",
         code=code_digest(

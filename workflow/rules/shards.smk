@@ -19,10 +19,17 @@ rule verify:
         "resurvey verify --shards {params.shards} --count {params.n_shards} --out {output} 2> {log}"
 
 
+SHARD_ROOMS = {
+    "sdss": ("shards/[!a]*", "surveys/[!a]*"),
+    "apogee": ("shards", "surveys/apogee_*", "surveys/registry", "surveys/spectrum"),
+}
+
+
 rule shard:
     input:
         targets=f"{RUN}/{{dataset}}/targets.parquet",
         downloads=f"{RUN}/{{dataset}}/downloads/{{shard}}.parquet",
+        extras=lambda wildcards: extras_of(SETTINGS["datasets"][wildcards.dataset]["release"]),
     output:
         shard=f"{RUN}/{{dataset}}/shards/{{shard}}.parquet",
         rejected=f"{RUN}/{{dataset}}/shards/{{shard}}.rejected.parquet",
@@ -36,9 +43,10 @@ rule shard:
             dataset=SETTINGS["datasets"][wildcards.dataset],
             release=release_of(wildcards.dataset),
             origin=ARCHIVE["origin"],
+            extras=extra_tables(SETTINGS["datasets"][wildcards.dataset]["release"]),
         ),
         raw=lambda wildcards: f"{RESOURCES}/{release_of(wildcards.dataset)['name']}",
-        code=code_digest("shards", "surveys"),
+        code=lambda wildcards: code_digest(*SHARD_ROOMS[release_of(wildcards.dataset)["survey"]]),
     shell:
         "resurvey shard --targets {input.targets} --shard {wildcards.shard} --downloads {input.downloads} --raw {params.raw}"
         " --settings {params.settings:q} --out {output.shard} --rejected {output.rejected} --threads {threads} 2> {log}"

@@ -111,7 +111,7 @@ def _predictions(paths: Paths) -> Iterator[Job]:
 
 
 def _calibration(paths: Paths) -> Iterator[Job]:
-    for model in paths.settings["models"]:
+    for model in paths.calibrated_models():
         yield Job("calibrate", (model,), (paths.calibration_file(model),), f"{paths.logs}/calibrate/{model}.log")
 
 
