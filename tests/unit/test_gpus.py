@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+import torch
 from resurvey import gpus
 from resurvey.errors import ResurveyError
 
@@ -48,6 +49,18 @@ def test_no_gpu_is_installed_where_nvidia_smi_is_not_or_fails(monkeypatch, tmp_p
     smi.write_text("#!/bin/sh\necho 'no driver'\nexit 9\n")
     assert gpus.installed() == []
     assert gpus.chosen("0", []) == []
+
+
+def test_gpus_that_nvidia_smi_does_not_list_are_told_of(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(torch.version, "cuda", "12.9")
+    monkeypatch.setattr(gpus, "NVIDIA_DRIVER", tmp_path)
+    monkeypatch.setattr(gpus, "installed", list)
+    assert gpus.visible() == [] and "nvidia-smi does not list them" in capsys.readouterr().err
+    monkeypatch.setattr(gpus, "installed", lambda: UUIDS)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
+    assert gpus.visible() == UUIDS[2:] and capsys.readouterr().err == ""
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert gpus.visible() == []
 
 
 def test_on_a_cpu_nothing_happens(tmp_path, capsys):

@@ -17,6 +17,8 @@ from filelock import FileLock, Timeout
 
 from resurvey.errors import ResurveyError
 
+NVIDIA_DRIVER = Path("/dev/nvidiactl")
+
 
 def installed() -> list[str]:
     """UUIDs of the GPUs that nvidia-smi lists; empty without it or without a driver."""
@@ -55,7 +57,14 @@ def visible() -> list[str]:
     """The GPUs that torch could use here; none with a CPU build of torch. Does not start CUDA."""
     import torch
 
-    return chosen(os.environ.get("CUDA_VISIBLE_DEVICES"), installed()) if torch.version.cuda else []
+    if not torch.version.cuda:
+        return []
+    uuids = installed()
+    if not uuids and NVIDIA_DRIVER.exists():
+        _say(
+            "nvidia-smi does not list them: they are used without knowing of other jobs; name one in CUDA_VISIBLE_DEVICES"
+        )
+    return chosen(os.environ.get("CUDA_VISIBLE_DEVICES"), uuids)
 
 
 def leases_folder() -> Path:
