@@ -265,18 +265,34 @@ def test_partitions_that_are_not_there_or_take_no_jobs(cluster):
     assert doctor.places([request()], partitions)[0].severity == "ok"
 
 
-def test_the_status_command_must_be_able_to_answer():
-    config = queue.parse_config(CONFIG)
-    assert doctor.status(case(), config)[0].severity == "ok"
-    found = doctor.status(case(status_command="sacct"), config)
-    assert found[0].severity == "error" and "slurm-status-command: squeue" in found[0].mend
-    short = config | {"MinJobAge": "30 sec"}
-    found = doctor.status(case(), short)
-    assert found[0].severity == "error" and "before-status-checks: 10" in found[0].mend
-    accounted = short | {"AccountingStorageType": "accounting_storage/slurmdbd"}
-    found = doctor.status(case(), accounted)
-    assert found[0].severity == "warning" and "sacct" in found[0].mend
-    assert doctor.status(case(status_command="sacct"), accounted)[0].severity == "ok"
+@pytest.mark.parametrize(
+    ("wanted", "kept", "accounting", "sacct", "severity", "mend"),
+    [
+        ("squeue", 300, False, True, "ok", ""),
+        ("sacct", 300, False, True, "error", "`slurm-status-command: squeue` in"),
+        (
+            None,
+            300,
+            False,
+            True,
+            "error",
+            "`slurm-status-command: squeue` in",
+        ),  # the plugin's default where there is a sacct
+        (None, 300, False, False, "ok", ""),
+        ("squeue", 30, False, True, "error", "before-status-checks: 10"),  # the plugin would take sacct
+        ("squeue", 30, False, False, "warning", "before-status-checks: 10"),
+        ("squeue", 30, True, True, "ok", ""),
+        ("sacct", 30, True, True, "ok", ""),
+    ],
+)
+def test_the_status_command_must_be_able_to_answer(monkeypatch, wanted, kept, accounting, sacct, severity, mend):
+    monkeypatch.setattr(doctor.shutil, "which", lambda tool: "/usr/bin/sacct" if sacct else None)
+    config = {
+        "MinJobAge": f"{kept} sec",
+        "AccountingStorageType": f"accounting_storage/{'slurmdbd' if accounting else 'none'}",
+    }
+    found = doctor.status(case(status_command=wanted), config)
+    assert [finding.severity for finding in found] == [severity] and mend in found[0].mend
 
 
 def test_accounts(monkeypatch):

@@ -5,6 +5,7 @@ is a function that returns findings; `slurm` runs them in order and stops where 
 """
 
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -83,31 +84,27 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def status(case: Case, config: dict[str, str]) -> list[Finding]:
-    """Whether the command that is to tell the plugin how its jobs fare can tell it."""
+    """Whether the command that is to tell the plugin how its jobs fare can tell it.
+
+    As the plugin chooses (2.8): sacct where none is named and there is one, and also in squeue's place where Slurm forgets ended
+    jobs sooner than three polls take.
+    """
     accounting = "slurmdbd" in config.get("AccountingStorageType", "")
-    if case.status_command == "sacct" and not accounting:
-        return [
-            Finding(
-                "error",
-                "status command",
-                "sacct has nothing to say here, for this Slurm keeps no accounts (no slurmdbd): the run would wait for ever",
-                f"Set `slurm-status-command: squeue` in {PROFILE}",
-            )
-        ]
     kept = queue.whole(config.get("MinJobAge", "").split(" ")[0])
-    if case.status_command == "squeue" and kept is not None and kept < 3 * case.first_poll:
-        mend = f"Set `slurm-init-seconds-before-status-checks: {max(1, kept // 3)}` in {PROFILE}"
-        if accounting:
-            mend += ", or `slurm-status-command: sacct`"
-        return [
-            Finding(
-                "warning" if accounting else "error",
-                "status command",
-                f"squeue forgets a job {kept} s after its end (MinJobAge), and is first asked after {case.first_poll} s",
-                mend,
-            )
-        ]
-    return [Finding("ok", "status command", case.status_command or "the plugin's default")]
+    forgets = kept is not None and kept < 3 * case.first_poll
+    has_sacct = shutil.which("sacct") is not None
+    wanted = case.status_command or ("sacct" if has_sacct else "squeue")
+    used = "sacct" if has_sacct and (wanted == "sacct" or forgets) else "squeue"
+    soon = f"`slurm-init-seconds-before-status-checks: {max(1, (kept or 0) // 3)}`"
+    if used == "sacct" and not accounting:
+        why = "" if wanted == "sacct" else f" in squeue's place, for jobs are kept {kept} s only (MinJobAge)"
+        mend = f"Set `slurm-status-command: squeue`{f' and {soon}' if forgets else ''} in {PROFILE}"
+        what = f"sacct would be asked{why}, but this Slurm keeps no accounts (no slurmdbd): the run would wait for ever"
+        return [Finding("error", "status command", what, mend)]
+    if used == "squeue" and forgets:
+        what = f"squeue forgets a job {kept} s after its end (MinJobAge), and is first asked after {case.first_poll} s"
+        return [Finding("warning", "status command", what, f"Set {soon} in {PROFILE}")]
+    return [Finding("ok", "status command", used)]
 
 
 def accounts(case: Case, config: dict[str, str]) -> list[Finding]:
