@@ -24,7 +24,7 @@ HELP_DESK_BYTES = 1.0e12  # above it, SDSS asks to be written to, and offers Glo
 ROUTES = {"lite": "spec-lite", "plate": "spPlate", "array": "arrays", "apstar": "apStar", "aspcapstar": "aspcapStar"}
 
 COLUMNS = ["shard", "plate", "mjd", "fiberid", "run2d"]  # of the targets
-STARS = ["shard", "location_id", "telescope", "apogee_id", "file", "product"]  # of the targets of a survey of stars
+STARS = ["shard", "location_id", "field", "telescope", "apogee_id", "file", "product"]  # of the targets of a survey of stars
 SCHEMA = pa.schema(
     [
         ("shard", pa.string()),
