@@ -59,15 +59,15 @@ def test_weights_of_the_paper_are_the_square_of_the_inverse_variance():
 
 
 def test_few_pixels_with_all_the_weight_lose_no_digits():
-    """Weights over seven decades: the normal equations are hopeless there, numpy's own routine takes over."""
+    """Four neighbours weigh 10¹² times the others: normal equations lose half of the digits, so numpy's own routine takes over."""
     rng = np.random.default_rng(2)
     at = np.arange(0, 1000, 10)
     flux = 100 + 0.01 * at + rng.normal(size=at.size)
-    error = np.where(np.arange(at.size) < 1, 1, 3e3)
+    error = np.where(np.isin(np.arange(at.size), [40, 41, 42, 43]), 1.0, 1000.0)
     expected = Chebyshev.fit(at, flux, 2, w=1 / (error**2 + 1e-8))
     basis = np.polynomial.chebyshev.chebvander(2 * at / 990 - 1, 2)
     found = fit(flux[None], error[None], basis, "ivar2")[0]
-    np.testing.assert_allclose(basis @ found, expected(at), rtol=1e-6)
+    np.testing.assert_allclose(basis @ found, expected(at), rtol=1e-9)
 
 
 def test_a_known_continuum_is_divided_out():
