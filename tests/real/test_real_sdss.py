@@ -110,7 +110,7 @@ def test_table_of_released_spectra(shared):
             assert np.array_equal(spectrum.ivar, row["ivar"].astype(np.float32))
 
 
-@pytest.mark.parametrize(("survey", "said"), [("lamost", "LAMOST"), ("desi", "DESI|zip"), ("apogee", "APOGEE")])
+@pytest.mark.parametrize(("survey", "said"), [("lamost", "LAMOST"), ("desi", "DESI|zip")])
 def test_other_surveys_are_refused_by_name(shared, manifest, survey, said):
     paths = {
         row["path"]
