@@ -26,7 +26,7 @@ CHIP_NAMES = ("blue", "green", "red")
 SOFTENING = 1e-8  # of error² in the code's weight
 ROWS_AT_ONCE = 32  # of a detector, divided while they are in the cache
 ILL_CONDITIONED = (
-    1e5  # condition number from which normal equations lose digits that matter: numpy's own routine is taken
+    1e5  # condition number from which normal equations lose too many digits: numpy's own routine takes over
 )
 
 
