@@ -149,6 +149,7 @@ def kill_in_the_middle(run: list[str], checkpoint: Path, how: int) -> tuple[int,
     return process.returncode, said
 
 
+@pytest.mark.slow
 def test_the_command_starts_its_ranks_and_survives_being_killed(tmp_path):
     """SIGKILL, which leaves no orphan (stderr closes), then SIGTERM, then torchrun by hand, then one process to the end."""
     toy.write_shards(tmp_path / "shards", 150)
