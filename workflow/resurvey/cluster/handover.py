@@ -42,7 +42,7 @@ def before_submission(workflow, project: dict) -> None:
     workdir = Path(os.fspath(workflow.workdir_init))
     case = doctor.Case(
         requests=requests.collect(todo, settings, str(workdir)),
-        comments={requests.comment(job) for job in todo},
+        comments=set(),  # jobs of an earlier run have been dealt with before, by orphans.take_over
         workdir=workdir,
         package=Path(workflow.basedir) / "workflow",
         status_command=getattr(settings, "status_command", None),
