@@ -25,9 +25,7 @@ WEIGHTS = ("ivar2", "ivar")
 CHIP_NAMES = ("blue", "green", "red")
 SOFTENING = 1e-8  # of error² in the code's weight
 ROWS_AT_ONCE = 32  # of a detector, divided while they are in the cache
-ILL_CONDITIONED = (
-    1e5  # condition number from which normal equations lose too many digits: numpy's own routine takes over
-)
+ILL_CONDITIONED = 1e5  # condition number from which normal equations lose digits: numpy's own routine takes over
 
 
 @dataclass(frozen=True)
