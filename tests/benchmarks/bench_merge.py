@@ -21,6 +21,7 @@ from resurvey import files, settings
 
 FLAT = 1.25  # peak at the largest size over that at the smallest
 FIBRES = 500
+TARGETS_GROUP = 20_000  # rows of a row group, as `resurvey targets` writes them
 MODEL = "gasnet2_sdss_zpdf"
 GRID = {"start": 4000.0, "step": 1.0, "pixels": 5001, "unit": "Angstrom", "frame": "vacuum", "scale": "linear"}
 ABOUT = {"origin": "mock", "release": "sdss_dr16", "dataset": "sdss_dr16", "grid": GRID, "resample": "linear"}
@@ -89,7 +90,7 @@ def shards(rows: int, per_shard: int, interleaved: bool) -> Iterator[np.ndarray]
 
 def write_inputs(folder: Path, rows: int, per_shard: int, interleaved: bool, names: list[str]) -> int:
     """Targets, shards, predictions and model.json below `folder`; returns the number of shards."""
-    writer = None
+    writer, pending = None, []
     for number, chosen in enumerate(shards(rows, per_shard, interleaved)):
         table, name = rows_of(chosen, names), f"{number:04d}.parquet"
         files.write_table(table, folder / "shards" / name, {**ABOUT, "expected": len(table)})
@@ -99,7 +100,12 @@ def write_inputs(folder: Path, rows: int, per_shard: int, interleaved: bool, nam
         selected = selected.append_column("shard", pa.array([name[:4]] * len(table)))
         if writer is None:
             writer = pq.ParquetWriter(folder / "targets.parquet", files.with_meta(selected.schema, ABOUT))
-        writer.write_table(selected, row_group_size=20_000)
+        pending.append(selected)
+        if sum(map(len, pending)) >= TARGETS_GROUP:
+            writer.write_table(pa.concat_tables(pending), TARGETS_GROUP)
+            pending = []
+    if pending:
+        writer.write_table(pa.concat_tables(pending), TARGETS_GROUP)
     writer.close()
     for label in (None, *(name for name in names if not name.startswith("STAR"))):
         about = {
