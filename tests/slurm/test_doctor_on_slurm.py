@@ -157,9 +157,17 @@ def test_an_account_that_is_none_of_the_users(tmp_path):
     assert not [finding for finding in found if finding.severity == "error"]
 
 
+def probed(wanted: dict[str, requests.Request], workdir: Path) -> list[tuple[str, str, str]]:
+    """The probe's findings; a cluster that others keep full tells nothing."""
+    found = probe.run(wanted, workdir, ROOT / "workflow", latency=10, wait=60)
+    if "did not begin in time (Resources)" in found[0][1] or "did not begin in time (Priority)" in found[0][1]:
+        pytest.skip("other jobs fill this cluster")
+    return found
+
+
 def test_the_probe_sees_this_folder_and_remembers_it(default, tmp_path):
     asked = {default[0].name: request()}
-    found = probe.run(asked, tmp_path, ROOT / "workflow", latency=10, wait=150)
+    found = probed(asked, tmp_path)
     assert [entry[0] for entry in found] == ["ok"], found
     begun = time.monotonic()
     again = probe.run(asked, tmp_path, ROOT / "workflow", latency=10)
@@ -169,7 +177,7 @@ def test_the_probe_sees_this_folder_and_remembers_it(default, tmp_path):
 
 def test_a_python_that_the_nodes_lack_is_an_error(default, tmp_path, monkeypatch):
     monkeypatch.setattr(probe.sys, "executable", "/no/such/python")
-    found = probe.run({default[0].name: request()}, tmp_path, ROOT / "workflow", latency=10, wait=150)
+    found = probed({default[0].name: request()}, tmp_path)
     assert found[0][0] == "error" and "does not see /no/such/python" in found[0][1]
 
 
