@@ -73,7 +73,7 @@ def bench_normalisation(count, rounds):
     show(f"Against a loop, {few.stop} spectra", results, few.stop)
     record("largest difference of normalised flux from the loop's", difference, "{:.1e}", at_most=1e-6, check=True)
     record("normalisation of one spectrum", results["a batch"]["seconds"] / few.stop * 1e6, "{:.0f} µs")
-    record("faster than a loop over spectra", results["loop over spectra"]["ratio"], "{:.1f} ×", at_least=5)
+    record("faster than a loop over spectra", results["loop over spectra"]["ratio"], "{:.1f} ×", at_least=4)
 
 
 def bench_reading(rounds):

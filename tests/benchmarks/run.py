@@ -47,6 +47,9 @@ BENCHMARKS = {
         "--pixels 626 --members 2 --spectra 32 --rounds 2 --steps 20 --width 2",
         readout.inference,
     ),
+    "continuum": Benchmark(
+        "bench_continuum.py", "Continuum normalisation of APOGEE spectra", "--spectra 64 --rounds 2"
+    ),
     "redrock": Benchmark(
         "bench_redrock.py", "redrock and our networks on the same mock spectra", "--run smoke --per-class 1"
     ),

@@ -24,7 +24,7 @@ METHODS = ("chebyshev", "aspcap")
 WEIGHTS = ("ivar2", "ivar")
 CHIP_NAMES = ("blue", "green", "red")
 SOFTENING = 1e-8  # of error² in the code's weight
-ROWS_AT_ONCE = 32  # of a detector, divided while they are in the cache
+ROWS_AT_ONCE = 64  # what is worked on at a time: few enough to stay in the cache
 ILL_CONDITIONED = 1e5  # condition number from which normal equations lose digits: numpy's own routine takes over
 
 
@@ -128,43 +128,54 @@ class Normaliser:
             for start, stop in self.chips.runs
         )
 
+    @cached_property
+    def _bases(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Per detector the polynomials at the continuum pixels, and (degree+1, pixels) at all pixels."""
+        bases = []
+        for (start, stop), at in zip(self.chips.runs, self._continuum, strict=True):
+            basis = _basis(stop - start, at, self.degree)
+            bases.append((basis[at], np.ascontiguousarray(basis.T, np.float32)))
+        return tuple(bases)
+
     def __call__(self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray) -> Normalised:
         """Normalise spectra on the 8575 pixels: flux, error (n, 8575) in one unit, mask (n, 8575) integers."""
-        flux, error = self.chips.cut(flux), self.chips.cut(error)
-        masked = apogee_mask.bad(self.chips.cut(mask), self.mask_bits)
-        measured = apogee_mask.measured(flux, error)
+        done = Normalised(*(np.empty((len(flux), self.chips.pixels), np.float32) for _ in range(2)), [])
+        for start in range(0, len(flux), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            raw = (self.chips.cut(values[rows]) for values in (flux, error, mask))
+            done.reasons.extend(self._some(*raw, done.flux[rows], done.ivar[rows]))
+        return done
+
+    def _some(
+        self, flux: np.ndarray, error: np.ndarray, mask: np.ndarray, out_flux: np.ndarray, out_ivar: np.ndarray
+    ) -> list[str | None]:
+        """Normalise a few spectra (n, pixels of all chips) into the two arrays; returns the reasons."""
+        used = apogee_mask.measured(flux, error)
         if self.method == "chebyshev":
             flux, error, reasons = self.divide(flux, error)
         else:
-            reasons = [None if any_ else "none of its pixels was measured" for any_ in measured.any(axis=1).tolist()]
-            flux = np.array(flux, np.float32)
-        np.putmask(flux, flux < 0, 0)
-        used = measured & ~masked
-        np.putmask(flux, ~used | ~np.isfinite(flux), 1)
+            reasons = [None if any_ else "none of its pixels was measured" for any_ in used.any(axis=1).tolist()]
+        used &= ~apogee_mask.bad(mask, self.mask_bits) & np.isfinite(flux)
+        np.maximum(flux, 0, out=out_flux)
+        np.putmask(out_flux, ~used, 1)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            ivar = (1 / np.square(error.astype(np.float32))).astype(np.float32)
-        np.putmask(ivar, ~used | ~np.isfinite(ivar), 0)
-        return Normalised(flux, ivar, reasons)
+            np.divide(1, np.square(error, out=out_ivar), out=out_ivar)
+        np.putmask(out_ivar, ~used | ~np.isfinite(out_ivar), 0)
+        return reasons
 
     def divide(self, flux: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
         """Flux and error (n, pixels of all chips), divided by the fitted continuum, float32; and why a spectrum has none."""
         out_flux, out_error = np.empty(flux.shape, np.float32), np.empty(flux.shape, np.float32)
         reasons: list[str | None] = [None] * len(flux)
-        for name, chip, at in zip(CHIP_NAMES, self.chips.slices, self._continuum, strict=True):
+        detectors = zip(CHIP_NAMES, self.chips.slices, self._continuum, self._bases, strict=True)
+        for name, chip, at, (basis, curve) in detectors:
             at_flux, at_error = flux[:, chip][:, at], error[:, chip][:, at]
-            basis = _basis(chip.stop - chip.start, at, self.degree)
-            coefficients = fit(at_flux, at_error, basis[at], self.weight).astype(np.float32)
-            curve = np.ascontiguousarray(basis.T, np.float32)
-            positive = np.empty(len(flux), bool)
-            for start in range(0, len(flux), ROWS_AT_ONCE):
-                rows = slice(start, start + ROWS_AT_ONCE)
-                level = coefficients[rows] @ curve
-                positive[rows] = level.max(axis=1) > 0
-                with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                    np.divide(flux[rows, chip], level, out=out_flux[rows, chip])
-                    np.divide(error[rows, chip], level, out=out_error[rows, chip])
+            level = fit(at_flux, at_error, basis, self.weight).astype(np.float32) @ curve
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                np.divide(flux[:, chip], level, out=out_flux[:, chip])
+                np.divide(error[:, chip], level, out=out_error[:, chip])
             count = apogee_mask.measured(at_flux, at_error).sum(axis=1)
-            for row in np.flatnonzero((count <= self.degree) | ~positive):
+            for row in np.flatnonzero((count <= self.degree) | (level.max(axis=1) <= 0)):
                 reasons[row] = reasons[row] or (
                     f"its fitted continuum is nowhere positive in the {name} detector"
                     if count[row] > self.degree
