@@ -10,6 +10,7 @@ STAGES = {
     "targets": {"sdss": "targets.build:build", "apogee": "targets.apogee:build"},
     "plan": {"sdss": "archive.plan:make", "apogee": "archive.plan_stars:make"},
     "estimate": {"sdss": "archive.plan:estimate", "apogee": "archive.plan_stars:estimate"},
+    "mock_spectra": {"sdss": "archive.plan:mock_spectra", "apogee": "archive.plan_stars:mock_spectra"},
     "mock": {"sdss": "archive.mock_sdss:build", "apogee": "archive.mock_apogee:build"},
 }
 

@@ -24,7 +24,15 @@ HELP_DESK_BYTES = 1.0e12  # above it, SDSS asks to be written to, and offers Glo
 ROUTES = {"lite": "spec-lite", "plate": "spPlate", "array": "arrays", "apstar": "apStar", "aspcapstar": "aspcapStar"}
 
 COLUMNS = ["shard", "plate", "mjd", "fiberid", "run2d"]  # of the targets
-STARS = ["shard", "location_id", "field", "telescope", "apogee_id", "file", "product"]  # of the targets of a survey of stars
+STARS = [
+    "shard",
+    "location_id",
+    "field",
+    "telescope",
+    "apogee_id",
+    "file",
+    "product",
+]  # of the targets of a survey of stars
 SCHEMA = pa.schema(
     [
         ("shard", pa.string()),
@@ -175,6 +183,11 @@ def estimate(dataset: dict, release: Release) -> Cost:
         sizes[route] += int(n * entry[f"{route}_bytes"])
         plates += count
     return Cost(int(asked), plates, dict(files), dict(sizes), plates)
+
+
+def mock_spectra(size: dict, dataset: dict) -> int:
+    """How many spectra a mock survey of that size has at most for a dataset."""
+    return size.get("per_class", 0) * len(dataset["classes"] or []) + size.get("extra", 0)
 
 
 def describe(cost: Cost, release: Release, raw: Path, title: str, estimated: bool = False) -> str:

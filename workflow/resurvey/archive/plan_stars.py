@@ -5,6 +5,8 @@ import pyarrow as pa
 from resurvey.archive.plan import SCHEMA, STARS, Cost
 from resurvey.archive.release import Release
 
+CLUSTERS = 3  # of the mock survey: M67, NGC 6819, M13
+
 
 def make(targets: pa.Table, release: Release) -> pa.Table:
     """One row per file, from the columns STARS of targets; the visits of a star are in its file."""
@@ -25,3 +27,9 @@ def estimate(dataset: dict, release: Release) -> Cost:
     product, stars = dataset["product"], release.settings["stars"]
     size = int(release.settings["bytes"][product])
     return Cost(stars, 0, {product: stars}, {product: stars * size}, 0)
+
+
+def mock_spectra(size: dict, dataset: dict) -> int:
+    """How many spectra a mock survey of that size has at most for a dataset."""
+    stars = size.get("stars", 0) + CLUSTERS * size.get("clusters", 0)
+    return stars * (1 + size.get("visits", 1) * dataset["visits"])

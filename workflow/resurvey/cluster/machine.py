@@ -96,21 +96,17 @@ def _planned(folder: Path) -> tuple[int, float]:
 
 def _estimated(project: dict, dataset: dict) -> tuple[int, float]:
     """(spectra, bytes of raw files) before the catalogue is known. Raises ResurveyError where the release's file lacks numbers."""
-    from resurvey.archive import plan
     from resurvey.archive.release import Release
+    from resurvey.stages import worker
 
     entry = project["releases"][dataset["release"]]
     release = Release.from_settings({"release": entry, "root": "file:///", "origin": project["archive"]["origin"]})
-    cost = plan.estimate(dataset, release)
+    cost = worker("estimate", entry["survey"])(dataset, release)
     raw = sum(cost.bytes.values())
     if project["archive"]["kind"] == "mock":
-        raw *= _mock_spectra(project, dataset) / max(1, cost.spectra)
+        made = worker("mock_spectra", entry["survey"])(project["mock"][dataset["release"]], dataset)
+        return made, raw * made / max(1, cost.spectra)
     return cost.spectra, raw
-
-
-def _mock_spectra(project: dict, dataset: dict) -> int:
-    mock = project["mock"][dataset["release"]]
-    return mock.get("per_class", 0) * len(dataset["classes"] or []) + mock.get("extra", 0)
 
 
 def _linked(root: str, workdir: Path) -> bool:
