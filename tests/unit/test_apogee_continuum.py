@@ -119,7 +119,7 @@ def test_a_detector_without_continuum_is_a_reason():
 
 
 def test_aspcaps_own_normalisation_is_taken_as_it_is():
-    flux = np.random.default_rng(1).uniform(0.5, 1.1, (2, FULL)).astype(np.float32)
+    flux = np.random.default_rng(1).uniform(-0.1, 1.1, (2, FULL)).astype(np.float32)
     error = np.full(flux.shape, 0.01, np.float32)
     error[1] = af.NO_MEASUREMENT
     normaliser = Normaliser(DR13, method="aspcap")

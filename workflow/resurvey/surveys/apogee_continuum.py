@@ -153,10 +153,11 @@ class Normaliser:
         used = apogee_mask.measured(flux, error)
         if self.method == "chebyshev":
             flux, error, reasons = self.divide(flux, error)
+            np.maximum(flux, 0, out=out_flux)
         else:
             reasons = [None if any_ else "none of its pixels was measured" for any_ in used.any(axis=1).tolist()]
+            out_flux[:] = flux
         used &= ~apogee_mask.bad(mask, self.mask_bits) & np.isfinite(flux)
-        np.maximum(flux, 0, out=out_flux)
         np.putmask(out_flux, ~used, 1)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             np.divide(1, np.square(error, out=out_ivar), out=out_ivar)
