@@ -54,12 +54,18 @@ def primary(cards: Iterable[tuple] = ()) -> bytes:
 
 
 def image(data: np.ndarray, cards: Iterable[tuple] = (), first: bool = False) -> bytes:
-    """An image HDU of float32 or int32 (rows, columns); `first`: the primary HDU."""
-    bits = {"f": -32, "i": 32}[data.dtype.kind]
+    """An image HDU of floats or signed integers of any width (rows, columns); `first`: the primary HDU."""
+    bits = {"f": -8, "i": 8}[data.dtype.kind] * data.dtype.itemsize
     start = [("SIMPLE", True) if first else ("XTENSION", "IMAGE"), ("BITPIX", bits), ("NAXIS", data.ndim)]
     axes = [(f"NAXIS{i + 1}", size) for i, size in enumerate(reversed(data.shape))]
     end = [("EXTEND", True)] if first else [("PCOUNT", 0), ("GCOUNT", 1)]
     return header([*start, *axes, *end, *cards]) + padded(data.astype(data.dtype.newbyteorder(">")).tobytes())
+
+
+def no_image(cards: Iterable[tuple] = ()) -> bytes:
+    """An image HDU without data, so that the ones after it keep their numbers."""
+    start = [("XTENSION", "IMAGE"), ("BITPIX", 8), ("NAXIS", 0), ("PCOUNT", 0), ("GCOUNT", 1)]
+    return header([*start, *cards])
 
 
 def table(
