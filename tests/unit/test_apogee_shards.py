@@ -13,7 +13,11 @@ from resurvey.shards.reading import as_array, metadata
 from resurvey.surveys.apogee_continuum import Normaliser
 from resurvey.surveys.apogee_grid import DR13
 
-FOLDER = "dr14/apogee/spectro/redux/r8/stars/apo25m"
+FOLDER = "stars/apo25m"
+PATHS = {
+    "apstar": "stars/{telescope}/{location_id}/{file}",
+    "aspcapstar": "aspcap/{location_id}/aspcapStar-{apogee_id}.fits",
+}
 
 
 def star_id(number):
@@ -41,13 +45,14 @@ def targets_table(keys):
     })  # fmt: skip
 
 
-def manifest(raw, stars, failed=()):
+def manifest(raw, stars, failed=(), product="apstar"):
     rows = []
     for star, place in [*stars, *failed]:
-        path = f"{FOLDER}/{place}/{file_name(star)}"
+        where = {"location_id": place, "apogee_id": star_id(star), "telescope": "apo25m", "file": file_name(star)}
+        path = PATHS[product].format(**where)
         there = (raw / path).exists()
         state, reason = ("verified", None) if there else ("failed", "404")
-        rows.append({"path": path, "file": file_name(star), "state": state, "reason": reason, "route": "apstar"})
+        rows.append({"path": path, "state": state, "reason": reason, "route": product})
         rows[-1] |= {"digest": digest(raw / path, "sha1") if there else None, "algorithm": "sha1"}
     return pa.Table.from_pylist(rows)
 
@@ -77,7 +82,11 @@ def settings(folder, **dataset):
         "mask_bits": [0, 1, 2, 3, 4, 5, 6, 7, 12],
     }
     extras = {"continuum_pixels": str(af.continuum_csv(folder / "continuum_pixels.csv"))}
-    return {"dataset": base | dataset, "release": {"name": "apogee_dr14", "survey": "apogee"}, "extras": extras}
+    return {
+        "dataset": base | dataset,
+        "release": {"name": "apogee_dr14", "survey": "apogee", "paths": PATHS},
+        "extras": extras,
+    }
 
 
 def build(folder, keys, files, config=None, origin="mock"):
@@ -168,11 +177,13 @@ def test_the_pipelines_normalisation(archive):
     folder, _ = archive
     flux, error, _ = af.rows(1)
     flux, error = flux / 200, error / 200
-    path = folder / FOLDER / "4105" / file_name(6)
+    path = folder / "aspcap" / "4105" / f"aspcapStar-{star_id(6)}.fits"
     af.write_aspcapstar(path, flux, error, apogee_id=star_id(6), location_id=4105)
     config = settings(folder, product="aspcapstar", continuum={"method": "aspcap"})
-    counts, table, _ = build(folder, [(6, 4105, 0)], manifest(folder, [(6, 4105)]), config)
+    files = manifest(folder, [(6, 4105)], product="aspcapstar")
+    counts, table, _ = build(folder, [(6, 4105, 0)], files, config)
     assert counts["read"] == 1 and np.array_equal(as_array(table["flux"])[0], DR13.cut(flux))
+    (folder / FOLDER / "4105" / file_name(6)).write_bytes(path.read_bytes())
     counts, _, rejected = build(folder, [(6, 4105, 0)], manifest(folder, [(6, 4105)]))
     assert "apogee-aspcapstar, not apogee-apstar" in rejected["reason"][0].as_py()
 
@@ -203,12 +214,25 @@ def test_a_file_that_changed_stops_the_shard(archive):
         ({"grid": {"chips": "dr9"}}, "dr13"),
         ({"mask_bits": [99]}, "PIXMASK"),
         ({"source": "published"}, "cannot be read here"),
+        ({"product": "aspcapstar"}, "does not fit the product"),
     ],
 )
 def test_settings_that_do_not_fit(archive, change, said):
     folder, stars = archive
     with pytest.raises(ResurveyError, match=said):
         build(folder, [(1, 4105, 0)], manifest(folder, stars), settings(folder, **change))
+
+
+def test_a_release_must_say_where_files_lie(archive):
+    folder, stars = archive
+    for paths, said in (
+        ({}, r"paths\.apstar: is missing"),
+        ({"apstar": "{healpix}/{file}"}, "lack the column 'healpix'"),
+    ):
+        config = settings(folder)
+        config["release"]["paths"] = paths
+        with pytest.raises(ResurveyError, match=said):
+            build(folder, [(1, 4105, 0)], manifest(folder, stars), config)
 
 
 def test_targets_without_the_needed_columns(archive):

@@ -1,9 +1,7 @@
 """APOGEE stars → a shard of continuum-normalised spectra: each star's file is read once, for its combined spectrum and its visits."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +18,7 @@ from resurvey.surveys.spectrum import CONTINUUM_UNIT
 PRODUCTS = {"apstar": APSTAR, "aspcapstar": ASPCAPSTAR}  # by their names in a dataset
 METHODS = {"apstar": "chebyshev", "aspcapstar": "aspcap"}  # how each is normalised
 REQUIRED = ("spectrum_id", "apogee_id", "location_id", "file", "visit", "sn_median")
-COLUMNS = (*REQUIRED, "field")
+COLUMNS = (*REQUIRED, "field", "telescope")  # those that a release may lay out its files by
 BATCH = 128  # spectra that are normalised together
 
 
@@ -49,7 +47,7 @@ def build_apogee(job: Job) -> dict[str, int]:
     files = StarFiles(job, product)
     with open_shard(rows, pixels, meta, job.out, job.rejected) as writer:
         batch = Batch(normaliser, writer)
-        for _, group in groupby(rows_of(rows, COLUMNS), key=lambda row: (row[1]["file"], row[1]["location_id"])):
+        for _, group in groupby(rows_of(rows, COLUMNS), key=lambda row: files.path(row[1])):
             for number, target, found in files.spectra(list(group), writer):
                 batch.add(number, target, found)
         batch.flush()
@@ -71,29 +69,35 @@ def _require_settings(dataset: dict, product: str, normaliser: Normaliser) -> No
 
 
 class StarFiles:
-    """The files of a manifest, by their name and the folder of their field."""
+    """The files of a manifest, by the paths that the release's template gives to targets."""
 
     def __init__(self, job: Job, product: str):
         self._job, self._product = job, PRODUCTS[product]
-        self._rows: dict[str, list[dict]] = defaultdict(list)
-        for row in job.manifest.select(["path", "state", "reason", "digest", "algorithm"]).to_pylist():
-            self._rows[Path(row["path"]).name].append(row)
+        templates = job.settings["release"].get("paths", {})
+        if product not in templates:
+            raise ResurveyError(f"paths.{product}: is missing in the release, which must say where these files lie")
+        self._template = templates[product]
+        columns = ["path", "state", "reason", "digest", "algorithm"]
+        self._rows = {row["path"]: row for row in job.manifest.select(columns).to_pylist()}
+
+    def path(self, target: dict) -> str:
+        """Where the target's file lies below the folder of raw files, as it was planned."""
+        try:
+            return self._template.format(**target)
+        except KeyError as error:
+            raise ResurveyError(
+                f"targets: lack the column {error}, by which the release {self._template!r} is laid out"
+            ) from None
 
     def find(self, target: dict) -> dict:
-        """The manifest's row of a target's file. Raises ResurveyError with the reason why there is none.
-
-        A star observed in two fields has two files of one name: that below the folder of the target's field is taken.
-        """
-        folders = {str(target["location_id"]), str(target.get("field")).strip()}
-        rows = [row for row in self._rows[target["file"]] if folders & set(Path(row["path"]).parts)]
-        for row in rows:
-            if row["state"] != FAILED:
-                return row
-        if rows:
-            raise ResurveyError(f"was not fetched: {rows[0]['path']}: {rows[0]['reason']}")
-        raise ResurveyError(
-            f"was not fetched: {target['file']} of this field does not stand in the manifest of downloads"
-        )
+        """The manifest's row of a target's file. Raises ResurveyError with the reason why there is none."""
+        path = self.path(target)
+        row = self._rows.get(path)
+        if row is None:
+            raise ResurveyError(f"was not fetched: {path} does not stand in the manifest of downloads")
+        if row["state"] == FAILED:
+            raise ResurveyError(f"was not fetched: {path}: {row['reason']}")
+        return row
 
     def spectra(self, group: list[tuple[int, dict]], writer: ShardWriter) -> Iterator[tuple[int, dict, Star]]:
         """(row number, target, star) of the targets of one file whose row is there; the others are rejected with the reason."""
