@@ -4,7 +4,7 @@
 if ARCHIVE["kind"] == "mock":
     MOCK_ROOMS = {
         "sdss": ("simulate/[!a]*", "archive/mock_[!a]*"),
-        "apogee": ("simulate/apogee_*", "archive/mock_apogee*"),
+        "apogee": ("simulate/apogee_*", "archive/mock_apogee*", "archive/mock_fits", "archive/mock_columns"),
     }
 
     rule mock_archive:
