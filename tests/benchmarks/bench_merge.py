@@ -155,14 +155,17 @@ def main() -> None:
                 count = write_inputs(folder, rows, args.per_shard, kind == "interleaved", names)
                 for name, job in jobs(folder, count):
                     found.setdefault((kind, name), []).append((rows, job))
-                    print(f"{kind}, {rows} rows: {name} {job.peak:.0f} MiB, {job.seconds:.1f} s", flush=True)
+                    print(
+                        f"{kind}, {rows} rows: {name} {job.peak:.0f} MiB, {job.seconds:.1f} s, {job.cpu:.1f} core s",
+                        flush=True,
+                    )
                 sizes[rows] = {
                     kind: (folder / f"catalogue.{kind}").stat().st_size / rows for kind in ("parquet", "fits")
                 }
-    print("\n| shards | job | rows | peak MiB | s |\n|---|---|---|---|---|")
+    print("\n| shards | job | rows | peak MiB | s | core s |\n|---|---|---|---|---|---|")
     for (kind, name), measured in found.items():
         for rows, job in measured:
-            print(f"| {kind} | {name} | {rows} | {job.peak:.0f} | {job.seconds:.1f} |")
+            print(f"| {kind} | {name} | {rows} | {job.peak:.0f} | {job.seconds:.1f} | {job.cpu:.1f} |")
     print()
     for (kind, name), measured in found.items():
         (_, smallest), (rows, largest) = measured[0], measured[-1]
@@ -174,7 +177,7 @@ def main() -> None:
             "{:.2f} ×",
             at_most=FLAT,
         )
-        record(f"{name}, shards {kind}, {rows} rows: per million", largest.seconds / rows * 1e6, "{:.0f} s")
+        record(f"{name}, shards {kind}, {rows} rows: per million", largest.cpu / rows * 1e6, "{:.1f} core s")
     for kind, size in sizes[args.rows[-1]].items():
         record(f"catalogue as {kind}, per row", size, "{:.0f} bytes")
 

@@ -1,4 +1,4 @@
-"""Seconds and peak memory of a command, children included."""
+"""Seconds, core seconds and peak memory of a command, children included."""
 
 import json
 import os
@@ -14,18 +14,19 @@ ROOT = Path(__file__).parents[2]
 LAUNCHER = """
 import json, resource, subprocess, sys
 code = subprocess.call(sys.argv[2:])
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
 with open(sys.argv[1], "w") as handle:
-    json.dump([code, peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)], handle)
+    json.dump([code, used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10), used.ru_utime + used.ru_stime], handle)
 """
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a command took: wall-clock seconds, highest resident memory of any of its processes [MiB]."""
+    """What a command took: wall-clock seconds, highest resident memory of any of its processes [MiB], core seconds."""
 
     seconds: float
     peak: float
+    cpu: float
 
 
 def run_job(command: list[str], scratch: Path, env: dict[str, str] | None = None) -> Job:
@@ -43,10 +44,10 @@ def run_job(command: list[str], scratch: Path, env: dict[str, str] | None = None
             check=True,
         )
     seconds = time.perf_counter() - started
-    code, peak = json.loads(result.read_text())
+    code, peak, cpu = json.loads(result.read_text())
     if code:
         raise RuntimeError(f"{' '.join(map(str, command))[:300]}: exit code {code}\n{log.read_text()[-2000:]}")
-    return Job(seconds, peak)
+    return Job(seconds, peak, cpu)
 
 
 def resurvey(*arguments: object) -> list[str]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import cost_model
 import jobs
+import observe
 import readout
 import record
 import run
@@ -94,3 +96,24 @@ def test_ratios_are_medians_of_rounds():
 
 def test_every_benchmark_is_there():
     assert all((FOLDER / benchmark.script).exists() for benchmark in run.BENCHMARKS.values())
+
+
+def test_costs_are_linear_in_spectra_and_jobs():
+    small = cost_model.Survey("a", 1e6, 1e11, 1e4, 100)
+    double = cost_model.Survey("b", 2e6, 2e11, 2e4, 200)
+    for one, two in zip(cost_model.stages(small), cost_model.stages(double), strict=True):
+        if one.jobs == small.shards:
+            assert two.cores == pytest.approx(2 * one.cores) and two.disk == pytest.approx(2 * one.disk)
+    infer = next(stage for stage in cost_model.stages(small) if stage.name == "infer")
+    assert infer.cores == pytest.approx(1e6 * 67 * 3.4e-4 + 100 * cost_model.piece("start_networks"), rel=1e-6)
+    assert cost_model.transfer(small) == pytest.approx(1e11 / 1e7)
+    assert cost_model.report(small, 200, 8).count("\n|") == 11
+
+
+def test_processes_tell_what_they_cost(tmp_path):
+    code = "sum(i * i for i in range(3_000_000))"
+    for command in ([sys.executable, "-c", code], [sys.executable, "-m", "resurvey", "where", "--help"]):
+        subprocess.run(command, env=observe.environment(tmp_path), check=True, capture_output=True)
+    found = {process.command: process for process in observe.processes(tmp_path)}
+    assert found.keys() == {None, "where"} and found[None].argv == ["-c", code]
+    assert found[None].cpu > 0.05 and found[None].wall >= 0.5 * found[None].cpu
