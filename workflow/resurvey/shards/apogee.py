@@ -114,7 +114,8 @@ class StarFiles:
                 _require_same(found, target)
                 found.require(target["visit"])
             except ResurveyError as error:
-                writer.reject(target["spectrum_id"], str(error))
+                reason = str(error).removeprefix(f"{found.name}: ")  # the row says of which file; reasons are counted
+                writer.reject(target["spectrum_id"], reason)
             else:
                 yield number, target, found
 
