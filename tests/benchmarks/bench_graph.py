@@ -65,11 +65,15 @@ def main() -> None:
             turn = number % len(graphs)
             for graph in graphs[turn:] + graphs[:turn]:
                 found[graph].append(dry_run(graph, Path(folder)))
-    print(f"\n### snakemake -n, {args.rounds} rounds\n\n| graph | jobs | s (min-max) | peak MiB |\n|---|---|---|---|")
+    print(
+        f"\n### snakemake -n, {args.rounds} rounds\n\n| graph | jobs | s (min-max) | core s | peak MiB |\n|---|---|---|---|---|"
+    )
     for graph, runs in found.items():
         seconds = [job.seconds for _, job in runs]
         span = f"{statistics.median(seconds):.1f} ({min(seconds):.1f}-{max(seconds):.1f})"
-        print(f"| {graph.name} | {runs[0][0]} | {span} | {max(job.peak for _, job in runs):.0f} |")
+        print(
+            f"| {graph.name} | {runs[0][0]} | {span} | {min(job.cpu for _, job in runs):.1f} | {max(job.peak for _, job in runs):.0f} |"
+        )
     print()
     for graph, runs in found.items():
         goal = {"at_most": GOAL_SECONDS} if graph == Graph(GOAL_SHARDS) else {}

@@ -38,8 +38,10 @@ class Piece:
 
 
 PIECES = {
-    "start": Piece(1.2, "core s per job", "measured", "--check: a command on a shard without spectra"),
-    "start_networks": Piece(6.0, "core s per job", "measured", "--check: inference on a shard without spectra"),
+    "start": Piece(0.4, "core s per job", "measured", "--check --sizes 20: fetch, verify, targets, catalogue"),
+    "start_shard": Piece(0.9, "core s per job", "measured", "--check --sizes 20"),
+    "start_infer": Piece(1.9, "core s per job", "measured", "`resurvey infer` of 32 and 160 spectra with 7 and 61 networks"),
+    "start_network": Piece(0.11, "core s per job and network", "measured", "the same: reading and compiling a network"),
     "scheduling": Piece(4.5, "core s per Slurm job", "measured", "tests/slurm/overhead.py: two starts of Snakemake"),
     "turn": Piece(25.0, "s from a job's end to its successor", "measured", "tests/slurm/overhead.py: the profile's polls"),
     "targets": Piece(4.5e-6, "core s per spectrum", "measured", "docs/archives.md: 26 s for 5.8 million"),
@@ -53,7 +55,8 @@ PIECES = {
     "gpu": Piece(1.5e13, "FLOP/s that a network gets of a GPU", "assumed", "5 % of the 312 TFLOP/s bf16 of an A100; not measured"),
     "forward": Piece(1.59e8, "FLOP per spectrum and network", "derived", "79.5 million multiply-adds; a training step: three times"),
     "shard_bytes": Piece(30_000, "bytes per spectrum", "measured", "bench_reading.py: 5001 pixels, flux and ivar, lz4"),
-    "prediction_bytes": Piece(110, "bytes per spectrum", "measured", "--check"),
+    "prediction_bytes": Piece(130, "bytes per spectrum", "derived", "31 columns of 4 bytes, and the name"),
+    "prediction_file": Piece(15_000, "bytes per shard", "measured", "--check --sizes 20: names, types and networks in the file's end"),
     "catalogue_bytes": Piece(456, "bytes per spectrum", "measured", "bench_merge.py: 181 as Parquet, 275 as FITS"),
     "rate": Piece(1.0e7, "bytes/s from an archive", "assumed", "archive/plan.py"),
     "requests": Piece(20.0, "requests/s at an archive's etiquette", "stated", "archive/plan.py: 4 connections, 0.15 s and 0.05 s"),
@@ -97,6 +100,11 @@ class Stage:
     disk: float = 0.0
 
 
+def start_of_infer(survey: Survey) -> float:
+    """Core-seconds until a job of inference sees its first spectrum."""
+    return piece("start_infer") + survey.networks * piece("start_network")
+
+
 def stages(survey: Survey) -> list[Stage]:
     """What each stage costs on CPUs, and what inference and training take of a GPU instead."""
     n, s, p = survey.spectra, survey.shards, survey.pixels
@@ -104,10 +112,10 @@ def stages(survey: Survey) -> list[Stage]:
     return [
         Stage("targets and plan", 2, 2 * piece("start") + n * piece("targets")),
         Stage("fetch", s, s * piece("start") + survey.requests * piece("fetch") + survey.raw * piece("digest"), disk=survey.raw),
-        Stage("shard", s, s * piece("start") + n * p * piece("shard"), disk=n * p * piece("shard_bytes")),
+        Stage("shard", s, s * piece("start_shard") + n * p * piece("shard"), disk=n * p * piece("shard_bytes")),
         Stage("verify", 1, piece("start") + n * p * piece("shard_bytes") * piece("verify")),
-        Stage("infer", s, s * piece("start_networks") + n * p * survey.networks * piece("infer"),
-              n * survey.networks * forward / piece("gpu"), n * piece("prediction_bytes")),
+        Stage("infer", s, s * start_of_infer(survey) + n * p * survey.networks * piece("infer"), n * survey.networks * forward / piece("gpu"),
+              n * piece("prediction_bytes") + s * piece("prediction_file")),
         Stage("catalogue", 1, piece("start") + n * piece("merge"), disk=n * piece("catalogue_bytes")),
         Stage("train", survey.networks // 5, survey.networks_steps * p * piece("train"), survey.networks_steps * 3 * forward / piece("gpu")),
     ]  # fmt: skip
@@ -218,7 +226,11 @@ def check(scratch: Path, sizes: list[int], shards: int) -> None:
             if stage.name not in found:
                 continue
             count, cpu, wall = found[stage.name]
-            start = piece("start_networks" if stage.name == "infer" else "start")
+            start = (
+                start_of_infer(survey)
+                if stage.name == "infer"
+                else piece("start_shard" if stage.name == "shard" else "start")
+            )
             predicted = stage.cores + (count - stage.jobs) * start
             total = [total[0] + predicted, total[1] + cpu]
             size = ""

@@ -105,7 +105,7 @@ def test_costs_are_linear_in_spectra_and_jobs():
         if one.jobs == small.shards:
             assert two.cores == pytest.approx(2 * one.cores) and two.disk == pytest.approx(2 * one.disk)
     infer = next(stage for stage in cost_model.stages(small) if stage.name == "infer")
-    assert infer.cores == pytest.approx(1e6 * 67 * 3.4e-4 + 100 * cost_model.piece("start_networks"), rel=1e-6)
+    assert infer.cores == pytest.approx(1e6 * 67 * 3.4e-4 + 100 * (1.9 + 67 * 0.11), rel=1e-6)
     assert cost_model.transfer(small) == pytest.approx(1e11 / 1e7)
     assert cost_model.report(small, 200, 8).count("\n|") == 11
 
