@@ -108,6 +108,13 @@ def test_visits_have_the_sn_that_allvisit_gives():
     assert [row["sn_median"] for row in build(many(20)).to_pylist()][1] is None
 
 
+def test_the_one_visit_of_a_star_is_not_shown_twice():
+    stars = many(20)
+    stars[3]["nvisits"] = 1
+    rows = [row for row in build(stars).to_pylist() if row["apogee_id"] == stars[3]["apogee_id"]]
+    assert [row["visit"] for row in rows] == [0]
+
+
 def test_members_of_clusters_are_kept_whatever_the_cuts_say():
     member = star("2Mmember", 80.0, starflag=512, cluster="M13")
     rows = [row for row in build([*many(), member]).to_pylist() if row["apogee_id"] == "2Mmember"]

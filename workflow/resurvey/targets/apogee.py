@@ -140,8 +140,9 @@ def _sides(objects: np.ndarray, fractions: dict[str, float], seed: int) -> np.nd
 
 
 def _table(stars: pa.Table, objects: np.ndarray, split: np.ndarray, dataset: dict) -> pa.Table:
-    """Combined spectra and, where the dataset has them, one row per visit behind each; shards hold whole stars."""
+    """Combined spectra and, where the dataset has them, one row per visit behind those of several; shards hold whole stars."""
     visits = stars["nvisits"].to_numpy() if dataset["visits"] else np.zeros(len(stars), int)
+    visits = np.where(visits > 1, visits, 0)  # the one visit of a star is its combined spectrum
     row = np.repeat(np.arange(len(stars)), visits + 1)
     visit = np.concatenate([np.arange(n + 1) for n in visits]) if len(visits) else np.zeros(0, int)
     whole = stars.drop_columns(["visit_sn", "commissioning"]).take(pa.array(row))
