@@ -19,7 +19,7 @@ PRODUCTS = {"apstar": APSTAR, "aspcapstar": ASPCAPSTAR}  # by their names in a d
 METHODS = {"apstar": "chebyshev", "aspcapstar": "aspcap"}  # how each is normalised
 REQUIRED = ("spectrum_id", "apogee_id", "location_id", "file", "visit", "sn_median")
 COLUMNS = (*REQUIRED, "field", "telescope")  # those that a release may lay out its files by
-BATCH = 128  # spectra that are normalised together
+BATCH = 64  # spectra that are normalised together
 
 
 def build_apogee(job: Job) -> dict[str, int]:
