@@ -12,7 +12,7 @@ from astropy.table import Table
 from conftest import ROOT
 from resurvey import files
 from resurvey.catalogues.assemble import assemble
-from resurvey.catalogues.columns import FIXED, catalogue_columns
+from resurvey.catalogues.columns import FIXED, KEY, catalogue_columns
 from resurvey.catalogues.document import document
 from resurvey.catalogues.fits import write_fits
 from resurvey.catalogues.flags import BAD, MEANING, Flag, names
@@ -355,18 +355,18 @@ def runs_of(tables, pieces, opened=None):
         if opened is not None:
             opened.append(opened[-1] - 1)
 
-    return [Run(key_of(t, 0), key_of(t, -1), lambda t=t: read(t)) for t in map(in_order, tables)]
+    return [Run(key_of(t, 0, KEY), key_of(t, -1, KEY), lambda t=t: read(t)) for t in (in_order(t, KEY) for t in tables)]
 
 
 def test_sorted_streams_become_one(tmp_path, monkeypatch):
     rng = np.random.default_rng(3)
     keys = [(None if plate < 20 else int(plate), f"s{i:03d}") for i, plate in enumerate(rng.integers(0, 12000, 400))]
-    expected = in_order(keyed(keys)).select(["plate", "spectrum_id"]).to_pylist()
+    expected = in_order(keyed(keys), KEY).select(["plate", "spectrum_id"]).to_pylist()
     assert [row["plate"] for row in expected] == sorted((k[0] for k in keys), key=lambda p: -1 if p is None else p)
     monkeypatch.setattr("resurvey.catalogues.ordered.FAN_IN", 4)
     groups = [keyed([keys[i] for i in part]) for part in np.array_split(rng.permutation(400), 23)]
-    for runs in (runs_of(groups, 7), limited(runs_of(groups, 7), tmp_path)):
-        found = pa.concat_tables(merged(runs)).select(["plate", "spectrum_id"]).to_pylist()
+    for runs in (runs_of(groups, 7), limited(runs_of(groups, 7), tmp_path, KEY)):
+        found = pa.concat_tables(merged(runs, KEY)).select(["plate", "spectrum_id"]).to_pylist()
         assert found == expected
     assert overlapping(runs_of(groups, 7)) > 4 >= overlapping(runs)
     assert list(tmp_path.iterdir()) == []
@@ -375,8 +375,8 @@ def test_sorted_streams_become_one(tmp_path, monkeypatch):
 def test_runs_that_follow_one_another_are_open_one_at_a_time(tmp_path):
     opened = [0]
     runs = runs_of([keyed([(plate, "a"), (plate, "b"), (plate + 1, "a")]) for plate in range(0, 60, 2)], 2, opened)
-    assert overlapping(runs) == 1 and [run.first for run in limited(runs, tmp_path)] == [run.first for run in runs]
-    assert len(pa.concat_tables(merged(runs[::-1]))) == 90
+    assert overlapping(runs) == 1 and [run.first for run in limited(runs, tmp_path, KEY)] == [run.first for run in runs]
+    assert len(pa.concat_tables(merged(runs[::-1], KEY))) == 90
     assert max(opened) == 1
 
 

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from resurvey import files
-from resurvey.catalogues.columns import KEY
 from resurvey.catalogues.ordered import Key, in_order, key_of
 from resurvey.errors import ResurveyError
 from resurvey.targets.by_shard import by_shard
@@ -32,9 +31,11 @@ class Shard:
 
 
 def account(
-    predictions: str | os.PathLike, shards: str | os.PathLike, targets: str | os.PathLike, count: int
+    predictions: str | os.PathLike, shards: str | os.PathLike, targets: str | os.PathLike, count: int, key: pa.Schema
 ) -> Iterator[Shard]:
     """Each of `count` numbered shards, once its spectra are found to be those of the targets; one shard is in memory.
+
+    key: the columns by which the catalogue is in order; one that a shard lacks is null.
 
     Raises ResurveyError naming the spectrum that stands twice in a file, that is neither predicted nor rejected, that is both,
     or that no target asked for, and when the targets name shards beyond `count`.
@@ -42,12 +43,12 @@ def account(
     names = [f"{number:04d}" for number in range(count)]
     for name, selected in zip(names, by_shard(targets, ["spectrum_id"], names), strict=True):
         wanted = selected["spectrum_id"].combine_chunks()
-        yield _shard(name, Path(shards, f"{name}.parquet"), Path(predictions, f"{name}.parquet"), wanted, targets)
+        yield _shard(name, Path(shards, f"{name}.parquet"), Path(predictions, f"{name}.parquet"), wanted, targets, key)
 
 
-def _shard(name: str, shard: Path, predictions: Path, wanted: pa.Array, targets) -> Shard:
+def _shard(name: str, shard: Path, predictions: Path, wanted: pa.Array, targets, key: pa.Schema) -> Shard:
     file = files.open_parquet(shard)
-    spectra = file.read([column for column in KEY if column in file.schema_arrow.names], use_threads=False)
+    spectra = file.read([column for column in key.names if column in file.schema_arrow.names], use_threads=False)
     rejected = _rejected(shard.with_suffix(".rejected.parquet"))
     read, refused = _ids(spectra, shard), _ids(rejected, shard.with_suffix(".rejected.parquet"))
     wanted = _distinct(wanted, f"shard {name} of {targets}")
@@ -74,10 +75,10 @@ def _shard(name: str, shard: Path, predictions: Path, wanted: pa.Array, targets)
         )
     first = last = None
     if len(spectra):
-        for column in (column for column in KEY if column not in spectra.column_names):
-            spectra = spectra.append_column(column, pa.nulls(len(spectra), pa.int32()))
-        ordered = in_order(spectra)
-        first, last = key_of(ordered, 0), key_of(ordered, -1)
+        for column in (column for column in key if column.name not in spectra.column_names):
+            spectra = spectra.append_column(column, pa.nulls(len(spectra), column.type))
+        ordered = in_order(spectra, key.names)
+        first, last = key_of(ordered, 0, key.names), key_of(ordered, -1, key.names)
     return Shard(name, shard, predictions, len(spectra), first, last, rejected)
 
 

@@ -1,13 +1,13 @@
-"""From network outputs to catalogue rows: best class, its redshift and errors, flags. Used by the merge and by `predict`."""
+"""From the outputs of classifiers and redshift networks to catalogue rows: best class, its redshift and errors, flags."""
 
 import json
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from resurvey.catalogues import flags as fl
 from resurvey.catalogues.columns import FIXED, catalogue_schema, classes_of
+from resurvey.catalogues.rows import aligned, floats, nullable
 from resurvey.errors import ResurveyError
 from resurvey.files import META_KEY
 from resurvey.inference.calibration import calibrated
@@ -32,13 +32,14 @@ def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None,
         found = ", ".join(predictions.column_names)
         raise ResurveyError(f"the predictions hold no class probabilities (columns prob_*); found {found}")
     meta = json.loads((targets.schema.metadata or {}).get(META_KEY, b"{}"))
-    targets = _aligned(predictions, targets)
+    known = [c.name for c in FIXED if c.name not in OURS] + ["z"]
+    targets = aligned(predictions, targets, known)
     data = {name: targets[name] for name in targets.column_names if name != "z"}
     if "z" in targets.column_names:
         data["z_label"] = targets["z"]
     data |= {name: predictions[name] for name in predictions.column_names}
 
-    prob = np.column_stack([_array(predictions[f"prob_{label}"]) for label in labels])
+    prob = np.column_stack([floats(predictions[f"prob_{label}"]) for label in labels])
     finite = np.isfinite(prob).all(1)
     best = np.where(finite, np.argmax(np.where(np.isfinite(prob), prob, -1), 1), -1)
     rows = np.arange(len(best))
@@ -46,15 +47,15 @@ def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None,
     for index, label in enumerate(labels):
         here = best == index
         if label in redshift:
-            z[here] = _array(predictions[f"z_{label}"])[here]
-            std[here] = _array(predictions[f"z_std_{label}"])[here]
+            z[here] = floats(predictions[f"z_{label}"])[here]
+            std[here] = floats(predictions[f"z_std_{label}"])[here]
             err[here] = calibrated(std[here], label, calibration)
     data |= {
         "class": pa.array(np.array([*labels, ""], object)[best], mask=best < 0),
         "class_prob": pa.array(prob[rows, best], mask=best < 0),
-        "z": _nullable(z),
-        "z_std": _nullable(std),
-        "z_err": _nullable(err),
+        "z": nullable(z),
+        "z_std": nullable(std),
+        "z_err": nullable(err),
     }
     if "n_good" not in data:
         raise ResurveyError("the spectra's table lacks n_good (good pixels of the grid); make the shard again")
@@ -76,32 +77,13 @@ def learned(models: list[dict]) -> dict[str, dict[str, float]]:
     return {label: {key: float(combine[key](v)) for key, v in limits.items()} for label, limits in found.items()}
 
 
-def _aligned(predictions: pa.Table, targets: pa.Table) -> pa.Table:
-    """The rows of `targets` in the order of `predictions`, without columns that the catalogue does not know."""
-    known = [c.name for c in FIXED if c.name not in OURS] + ["z"]
-    known = [name for name in known if name in targets.column_names]
-    keys, wanted = targets["spectrum_id"].combine_chunks(), predictions["spectrum_id"].combine_chunks()
-    for name, ids in (("targets", keys), ("predictions", wanted)):
-        if pc.count_distinct(ids).as_py() != len(ids):
-            counts = pc.value_counts(ids).to_pylist()
-            twice = next(entry["values"] for entry in counts if entry["counts"] > 1)
-            raise ResurveyError(f"spectrum_id {twice} stands more than once in the {name}; make them again")
-    place = pc.index_in(wanted, keys)
-    if place.null_count:
-        lost = wanted.filter(pc.is_null(place))
-        raise ResurveyError(
-            f"{len(lost)} predictions have no spectrum, the first is {lost[0]}; make the predictions again"
-        )
-    return targets.select(known).take(place)
-
-
-def _array(column: pa.ChunkedArray) -> np.ndarray:
-    """Float64 values of a column, null as NaN."""
-    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-
-
-def _nullable(values: np.ndarray) -> pa.Array:
-    return pa.array(values, mask=~np.isfinite(values))
+def about(models: list[dict]) -> dict:
+    """What the catalogue's provenance says of such networks beside their names: the head, the validation errors by class."""
+    ensembles = [model for model in models if model.get("role") == "redshift" and model.get("class")]
+    return {
+        "head": next((model["head"] for model in ensembles if model.get("head")), None),
+        "val_mae": {label: limits["val_mae"] for label, limits in learned(models).items() if "val_mae" in limits},
+    }
 
 
 def _flags(
@@ -121,7 +103,7 @@ def _flags(
         bits[where] |= int(flag)
 
     def column(name: str) -> np.ndarray:
-        return _array(data[name]) if name in data else np.full(len(best), np.nan)
+        return floats(data[name]) if name in data else np.full(len(best), np.nan)
 
     known = learned(models)
     binned = {m.get("class") for m in models if m.get("role") == "redshift" and m.get("head") == "bins"}

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 
 from resurvey import __version__, files, provenance
 from resurvey.catalogues.account import REJECTED, Shard, account
-from resurvey.catalogues.assemble import assemble, learned
-from resurvey.catalogues.columns import KEY, catalogue_schema
 from resurvey.catalogues.fits import write_fits
+from resurvey.catalogues.kinds import Kind, kind_of
 from resurvey.catalogues.ordered import Run, in_order, limited, merged
 from resurvey.errors import ResurveyError
 
 ROWS_PER_GROUP = 1 << 15  # of the catalogue: the rows that are in memory, and few enough groups for a short footer
+SECONDS = "seconds_per_spectrum"  # {with_dropout, without_dropout}: what Monte Carlo predictions say of their cost
+INFERENCE = ("passes", "variance", SECONDS)  # what Monte Carlo predictions say of how they were made
 ORIGIN_SHARD = "_shard"  # column that says of a row which shard it is from, while it is merged
 
 
@@ -35,14 +36,15 @@ def merge(predictions, shards, targets, count, calibration, models, model, out, 
     """Write the catalogue as Parquet and FITS and the table of what was rejected; returns counts {rows, rejected}.
 
     predictions, shards: folders of `count` numbered Parquet files; targets: the selection; calibration: path or None;
-    models: folder of the networks; out, fits, rejected: paths to write. Rows come by ascending `columns.KEY`, whatever the order
+    models: folder of the networks; out, fits, rejected: paths to write. Rows come by ascending key of their kind (kinds.py), whatever the order
     of the shards. Raises ResurveyError when a shard is missing, a spectrum stands twice or is neither predicted nor rejected
     (the spectrum is named), when predictions have different columns, or real and mock inputs are mixed.
     """
     calibrations = files.read_json(calibration) if calibration else None
     networks = read_models(models, model, calibrations)
+    kind = kind_of(networks)
     first, names = _about(predictions, shards, targets, count)
-    meta = _meta(first, files.read_meta(targets), networks, calibrations, model)
+    meta = _meta(first, files.read_meta(targets), networks, calibrations, model, kind)
     total = refused = 0
     with (
         files.atomic(out) as part,
@@ -51,15 +53,14 @@ def merge(predictions, shards, targets, count, calibration, models, model, out, 
     ):
         runs = []
         with pq.ParquetWriter(part_rejected, files.with_meta(REJECTED, meta), **files.CHECKSUMS) as writer:
-            for shard in account(predictions, shards, targets, count):
+            for shard in account(predictions, shards, targets, count, kind.key_schema()):
                 writer.write_table(shard.rejected)
                 refused += len(shard.rejected)
                 total += shard.rows
                 if shard.rows:
-                    runs.append(_run(shard, calibrations, networks))
-        written = _write(
-            _unique(merged(limited(runs, scratch)), shards), part, files.with_meta(catalogue_schema(names), meta)
-        )
+                    runs.append(_run(shard, calibrations, networks, kind))
+        rows = _unique(merged(limited(runs, scratch, kind.key), kind.key), shards, kind.key)
+        written = _write(rows, part, files.with_meta(kind.schema(names), meta), kind.key)
         if written != total:
             raise RuntimeError(f"{out}: {written} rows were written of {total}")
         write_fits(part, fits)
@@ -69,6 +70,7 @@ def merge(predictions, shards, targets, count, calibration, models, model, out, 
 def _about(predictions, shards, targets, count: int) -> tuple[dict, list[str]]:
     """The metadata of the first predictions, and the columns that those of all shards have."""
     first = names = None
+    timed: list[tuple[int, dict]] = []
     for number in range(count):
         predicted, shard = (Path(folder, f"{number:04d}.parquet") for folder in (predictions, shards))
         file = files.open_parquet(predicted)
@@ -81,14 +83,25 @@ def _about(predictions, shards, targets, count: int) -> tuple[dict, list[str]]:
             raise ResurveyError(
                 f"{predicted}: has other columns than {start}; delete the older of them and infer again"
             )
+        if meta.get(SECONDS) and file.metadata.num_rows:
+            timed.append((file.metadata.num_rows, meta[SECONDS]))
         if meta.get("weights") != first.get("weights"):
             raise ResurveyError(f"{predicted}: was predicted by other networks than {start}; delete it and infer again")
     if first is None:
         raise ResurveyError("--count 0: a catalogue needs at least one shard")
-    return first, names
+    return {**first, **_mean_seconds(timed)}, names
 
 
-def _run(shard: Shard, calibration: dict | None, networks: list[dict]) -> Run:
+def _mean_seconds(timed: list[tuple[int, dict]]) -> dict:
+    """{SECONDS: {way: seconds}} over the spectra of all shards, from (rows, {way: seconds}) of each; {} where none was timed."""
+    if not timed:
+        return {}
+    ways = set.intersection(*(set(seconds) for _, seconds in timed))
+    total = sum(rows for rows, _ in timed)
+    return {SECONDS: {way: sum(rows * seconds[way] for rows, seconds in timed) / total for way in sorted(ways)}}
+
+
+def _run(shard: Shard, calibration: dict | None, networks: list[dict], kind: Kind) -> Run:
     """The catalogue rows of a shard, read when the merge comes to them."""
 
     def pieces() -> Iterator[pa.Table]:
@@ -97,19 +110,19 @@ def _run(shard: Shard, calibration: dict | None, networks: list[dict]) -> Run:
         with files.reading(shard.shard):
             spectra = file.read(columns, use_threads=False)
         try:
-            table = assemble(files.read_table(shard.predictions), spectra, calibration, networks)
+            table = kind.assemble(files.read_table(shard.predictions), spectra, calibration, networks)
         except ResurveyError as error:
             raise ResurveyError(f"{shard.predictions}: {error}") from error
-        yield in_order(table.append_column(ORIGIN_SHARD, pa.repeat(pa.scalar(shard.name), len(table))))
+        yield in_order(table.append_column(ORIGIN_SHARD, pa.repeat(pa.scalar(shard.name), len(table))), kind.key)
 
     return Run(shard.first, shard.last, pieces)
 
 
-def _unique(tables: Iterable[pa.Table], shards) -> Iterator[pa.Table]:
+def _unique(tables: Iterable[pa.Table], shards, key: tuple[str, ...]) -> Iterator[pa.Table]:
     """The tables as they come. Raises ResurveyError naming a key that two neighbouring rows share."""
     before = None
     for table in tables:
-        keys = table.select([*KEY, ORIGIN_SHARD])
+        keys = table.select([*key, ORIGIN_SHARD])
         if before is not None:
             keys = pa.concat_tables([before, keys])
         same = pc.equal(keys["spectrum_id"].slice(1), keys["spectrum_id"].slice(0, len(keys) - 1))
@@ -124,9 +137,9 @@ def _unique(tables: Iterable[pa.Table], shards) -> Iterator[pa.Table]:
         yield table.drop_columns([ORIGIN_SHARD])
 
 
-def _write(tables: Iterable[pa.Table], path: Path, schema: pa.Schema) -> int:
+def _write(tables: Iterable[pa.Table], path: Path, schema: pa.Schema, key: tuple[str, ...]) -> int:
     """Write the tables as one Parquet file, in row groups of equal size; returns the rows."""
-    order = pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in KEY], null_placement="at_start")
+    order = pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in key], null_placement="at_start")
     pending, waiting, total = [], 0, 0
     with pq.ParquetWriter(path, schema, compression="zstd", sorting_columns=order, **files.CHECKSUMS) as writer:
         for table in tables:
@@ -145,9 +158,8 @@ def _write(tables: Iterable[pa.Table], path: Path, schema: pa.Schema) -> int:
     return total
 
 
-def _meta(first: dict, targets: dict, networks: list[dict], calibration: dict | None, model: str) -> dict:
+def _meta(first: dict, targets: dict, networks: list[dict], calibration: dict | None, model: str, kind: Kind) -> dict:
     """Provenance of the catalogue: what it was made from and with."""
-    ensembles = [n for n in networks if n.get("role") == "redshift" and n.get("class")]
     return {
         "origin": first["origin"],
         "release": first.get("release") or targets.get("release"),
@@ -155,12 +167,13 @@ def _meta(first: dict, targets: dict, networks: list[dict], calibration: dict | 
         "archive": targets.get("archive"),
         "model": model,
         "paper": networks[0].get("paper"),
-        "head": next((n["head"] for n in ensembles if n.get("head")), None),
+        "head": None,
         "engine": first.get("engine"),
         "weights": {n["network"]: n.get("weights_sha256", "")[:16] for n in networks},
-        "val_mae": {label: limits["val_mae"] for label, limits in learned(networks).items() if "val_mae" in limits},
+        **kind.about(networks),
         "n_train": {n["network"]: n.get("n_train") for n in networks},
         "calibration": calibration,
-        "order": list(KEY),
+        "order": list(kind.key),
+        **{name: first[name] for name in INFERENCE if name in first},
         "code_version": __version__,
     }

@@ -8,7 +8,7 @@ import bisect
 import heapq
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from resurvey import files
-from resurvey.catalogues.columns import KEY
 
 FAN_IN = 16  # tables that are open at the same time
 PIECE = 4096  # rows of each that are in memory, once they are temporary files
@@ -34,20 +33,20 @@ class Run:
     pieces: Callable[[], Iterator[pa.Table]]
 
 
-def key_of(table: pa.Table, row: int) -> Key:
-    """The key of a row as Python values that can be compared: null comes before all numbers and all text."""
-    values = (table[name][row].as_py() for name in KEY)
+def key_of(table: pa.Table, row: int, key: Sequence[str]) -> Key:
+    """The values of the columns `key` in a row, so that they can be compared: null comes before all numbers and all text."""
+    values = (table[name][row].as_py() for name in key)
     return tuple((value is not None, value if value is not None else 0) for value in values)
 
 
-def in_order(table: pa.Table) -> pa.Table:
-    """The rows by ascending key, null first."""
-    keys = [(name, "ascending", "at_start") for name in KEY]
-    return table.take(pc.sort_indices(table.select(KEY), sort_keys=keys))
+def in_order(table: pa.Table, key: Sequence[str]) -> pa.Table:
+    """The rows by ascending `key` (columns), null first."""
+    keys = [(name, "ascending", "at_start") for name in key]
+    return table.take(pc.sort_indices(table.select(list(key)), sort_keys=keys))
 
 
-def merged(runs: list[Run]) -> Iterator[pa.Table]:
-    """The rows of all runs in ascending order, in tables of any size; equal keys come one after the other."""
+def merged(runs: list[Run], key: Sequence[str]) -> Iterator[pa.Table]:
+    """The rows of all runs in ascending order of `key`, in tables of any size; equal keys come one after the other."""
     waiting = sorted(runs, key=lambda run: run.first)
     waiting.reverse()
     heads: list[tuple[pa.Table, Iterator[pa.Table]]] = []
@@ -59,19 +58,19 @@ def merged(runs: list[Run]) -> Iterator[pa.Table]:
     while waiting or heads:
         if not heads:
             advance(waiting.pop().pieces())
-        limit = min(key_of(head, -1) for head, _ in heads)
+        limit = min(key_of(head, -1, key) for head, _ in heads)
         while waiting and waiting[-1].first <= limit:
             advance(waiting.pop().pieces())
-            limit = min(limit, key_of(heads[-1][0], -1))
+            limit = min(limit, key_of(heads[-1][0], -1, key))
         ready, opened, heads = [], heads, []
         for head, pieces in opened:
-            count = bisect.bisect_right(range(len(head)), limit, key=lambda row, head=head: key_of(head, row))
+            count = bisect.bisect_right(range(len(head)), limit, key=lambda row, head=head: key_of(head, row, key))
             ready.append(head.slice(0, count))
             if count < len(head):
                 heads.append((head.slice(count), pieces))
             else:
                 advance(pieces)
-        yield ready[0] if len(ready) == 1 else in_order(pa.concat_tables(ready))
+        yield ready[0] if len(ready) == 1 else in_order(pa.concat_tables(ready), key)
 
 
 def overlapping(runs: list[Run]) -> int:
@@ -85,19 +84,19 @@ def overlapping(runs: list[Run]) -> int:
     return most
 
 
-def limited(runs: list[Run], scratch: str | os.PathLike) -> list[Run]:
+def limited(runs: list[Run], scratch: str | os.PathLike, key: Sequence[str]) -> list[Run]:
     """The same rows in runs of which at most FAN_IN overlap; what had to be merged for it lies in `scratch`."""
     runs = sorted(runs, key=lambda run: run.first)
     while overlapping(runs) > FAN_IN:
-        runs = [_spilled(runs[start : start + FAN_IN], Path(scratch)) for start in range(0, len(runs), FAN_IN)]
+        runs = [_spilled(runs[start : start + FAN_IN], Path(scratch), key) for start in range(0, len(runs), FAN_IN)]
     return runs
 
 
-def _spilled(runs: list[Run], scratch: Path) -> Run:
+def _spilled(runs: list[Run], scratch: Path, key: Sequence[str]) -> Run:
     """Some runs as one, in a file that is read by pieces and removed once it has been read."""
     path = scratch / f"{uuid.uuid4().hex}.parquet"
     writer = None
-    for table in merged(runs):
+    for table in merged(runs, key):
         if writer is None:
             writer = pq.ParquetWriter(path, table.schema, compression="lz4")
         writer.write_table(table, row_group_size=PIECE)
