@@ -11,7 +11,10 @@ def arguments(parser) -> None:
     parser.add_argument("--model", required=True, metavar="NAME")
     parser.add_argument("--network", required=True, metavar="NAME", help="e.g. ResNet_P, ResNet_7, ResNet_7/member_03")
     parser.add_argument(
-        "--settings", required=True, metavar="JSON", help="{model, paper, entry, classes, dataset, seed}"
+        "--settings",
+        required=True,
+        metavar="JSON",
+        help="{model, paper, entry, classes or labels and extras, dataset, seed}",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the network")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPUs (default 1); Slurm's grant goes before it. "
@@ -30,22 +33,22 @@ def run(args) -> int:
 
     threads = granted.threads(args.threads)  # before torch is imported
     from resurvey.training import launch
-    from resurvey.training.plan import role_of
+    from resurvey.training.families import family_of
     from resurvey.training.ranks import joined, launched
 
     settings = {**files.read_settings(args.settings), "model": args.model}
-    _, label, labels = role_of(settings, args.network)
+    family = family_of(settings, args.network)
     paths = files.numbered(args.shards, args.count)
     if launched():
         with joined() as ranks:
-            return _train(args, settings, paths, labels, label, threads, ranks)
+            return _train(args, settings, paths, family, threads, ranks)
     if args.nodes > 1 and not launch.on_node_of_several(args.nodes):
         return launch.supervise(launch.srun(_again(args), args.nodes, threads))
     with gpus.lease(0 if args.nodes > 1 else args.gpus) as found:
         if args.nodes > 1 or len(found) > 1:
             return launch.supervise(launch.torchrun(_again(args), max(1, len(found)), args.nodes))
         with joined() as ranks:
-            return _train(args, settings, paths, labels, label, threads, ranks)
+            return _train(args, settings, paths, family, threads, ranks)
 
 
 def _again(args) -> list[str]:
@@ -54,7 +57,7 @@ def _again(args) -> list[str]:
     return ["train", *(word for name in names for word in (f"--{name}", str(getattr(args, name))))]
 
 
-def _train(args, settings: dict, paths: list, labels: list, label: str | None, threads: int, ranks) -> int:
+def _train(args, settings: dict, paths: list, family, threads: int, ranks) -> int:
     """What each rank does."""
     import sys
 
@@ -62,11 +65,10 @@ def _train(args, settings: dict, paths: list, labels: list, label: str | None, t
 
     from resurvey.training.job import fit, stopping
     from resurvey.training.loop import Stopped
-    from resurvey.training.samples import read_sample
 
     torch.set_num_threads(threads)
     with stopping() as stop:
-        sample = read_sample(paths, labels, label, quiet=not ranks.first)
+        sample = family.read(paths, settings, args.network, quiet=not ranks.first)
         try:
             fit(sample, settings, args.network, args.out, stop, ranks=ranks)
         except Stopped as stopped:

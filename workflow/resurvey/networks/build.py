@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from resurvey.errors import ResurveyError
+from resurvey.networks import bcnn
 from resurvey.networks.resnet import ResNet
 
 KEYS = {
@@ -74,15 +75,25 @@ def check_spec(spec: dict) -> None:
         )
 
 
-def build(spec: dict, seed: int | None = None) -> Network:
-    """The network of a spec: `architecture` of a paper's file plus pixels, outputs, members and head.
+def build(spec: dict, seed: int | None = None) -> Network | bcnn.LabelNetwork:
+    """The network of a spec: `architecture` of a paper's file plus what the data decide (pixels, outputs or labels, head, …).
 
-    With a seed, member i is initialised as the paper's code does (N(0, init_std), zero biases) from its own
+    With a seed, member i is initialised as the paper's code does (kernels N(0, init_std), zero biases) from its own
     generator; without, the weights are about to be loaded. Raises ResurveyError when the spec is wrong.
     """
-    check_spec(spec)
-    network = Network(spec)
+    make = MAKERS.get(spec.get("kind"))
+    if make is None:
+        raise ResurveyError(f"architecture: kind: {spec.get('kind')} does not exist; it may be {', '.join(MAKERS)}")
+    network = make(spec)
     if seed is not None:
-        for number, member in enumerate(network.members):
+        for number, member in enumerate(getattr(network, "members", [network])):
             member.initialise(spec["init_std"], torch.Generator().manual_seed(derived_seed(seed, number)))
     return network
+
+
+def _resnets(spec: dict) -> Network:
+    check_spec(spec)
+    return Network(spec)
+
+
+MAKERS = {"resnet": _resnets, **dict.fromkeys(bcnn.NETWORKS, bcnn.make)}

@@ -1,10 +1,11 @@
-"""What the outputs of a network mean: targets, losses, read-outs. Outputs are (batch, members, outputs) everywhere.
+"""What the outputs of a network mean: targets, losses, read-outs. Outputs are (batch, members, outputs), of labels (batch, labels, 2).
 
 `metric` names the score of a head, `monitor` the column of the history that chooses the best epoch, `better` its direction.
 A head is built from its dictionary in the spec:
 `{"kind": "softmax"}`, classes;
 `{"kind": "huber", "z_range": [0, 5], "z_scale": 10, "delta": 0.1}`, the paper's redshift (Eq. 6);
-`{"kind": "bins", "z_range": [0, 5], "width": 0.0015, "bins": 1200, "soft": 1, "readout": 3}`, a probability over bins of ln(1+z).
+`{"kind": "bins", "z_range": [0, 5], "width": 0.0015, "bins": 1200, "soft": 1, "readout": 3}`, a probability over bins of ln(1+z);
+`{"kind": "censored"}`, labels with errors, some missing (censored_loss.py).
 """
 
 import abc
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from resurvey.errors import ResurveyError
+from resurvey.networks.censored_loss import Censored
 
 
 class Softmax:
@@ -155,13 +157,17 @@ class Bins(Redshift):
         return (self.centres(probability.device)[bin_] + self.width * part)[:, 0]
 
 
-def make_head(head: dict) -> Softmax | Huber | Bins:
+HEADS = {
+    "softmax": lambda head: Softmax(),
+    "huber": Huber,
+    "bins": Bins,
+    "censored": lambda head: Censored(),
+}
+
+
+def make_head(head: dict) -> Softmax | Huber | Bins | Censored:
     """The head of a spec. Raises ResurveyError when its kind does not exist."""
     kind = head.get("kind")
-    if kind == "softmax":
-        return Softmax()
-    if kind == "huber":
-        return Huber(head)
-    if kind == "bins":
-        return Bins(head)
-    raise ResurveyError(f"head: {kind} does not exist; it may be softmax, huber or bins")
+    if kind not in HEADS:
+        raise ResurveyError(f"head: {kind} does not exist; it may be {', '.join(HEADS)}")
+    return HEADS[kind](head)

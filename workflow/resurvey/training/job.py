@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from resurvey import __version__
@@ -16,10 +15,10 @@ from resurvey.networks.build import build
 from resurvey.networks.resnet import count_parameters
 from resurvey.training.checkpoint import Checkpoint, digest, fingerprint
 from resurvey.training.device import pick_device, pick_precision
-from resurvey.training.loop import Samples, Trainer
-from resurvey.training.plan import Plan, make_plan, role_of
+from resurvey.training.families import family_of
+from resurvey.training.loop import Trainer
 from resurvey.training.ranks import Ranks
-from resurvey.training.samples import Sample, Split
+from resurvey.training.samples import Sample
 from resurvey.training.weights import write_history, write_model
 
 
@@ -47,21 +46,20 @@ def fit(
 
     Raises loop.Stopped after writing checkpoint.pt when `stop` is set, ResurveyError for settings or data that are wrong.
     """
-    folder = Path(folder)
-    label = role_of(settings, network)[1]
-    plan = make_plan(settings, network, sample.grid["pixels"], None if label is None else float(sample.train.z.max()))
+    folder, family = Path(folder), family_of(settings, network)
+    plan = family.plan(settings, network, sample)
     ranks = ranks or Ranks(0, 1, pick_device())
     device = ranks.device
-    precision = pick_precision(plan.hyper.precision, device, max(plan.spec["widths"]))
+    precision = pick_precision(plan.hyper.precision, device, family.widest(plan.spec))
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
-    train, valid = _samples(sample.train, plan), _samples(sample.valid, plan)
+    module = build(plan.spec, plan.seed)
+    family.prepare(module, sample)
+    train, valid = (family.samples(split, plan, module) for split in (sample.train, sample.valid))
     data_digest = digest(train.flux, train.target, valid.flux, valid.target)
     checkpoint = Checkpoint(
         folder / "checkpoint.pt", fingerprint([plan.settings(), precision, device.type], data_digest)
     )
-    trainer = Trainer(
-        build(plan.spec, plan.seed), plan.hyper, plan.seed, precision, device, f"{plan.model}/{network}", quiet, ranks
-    )
+    trainer = Trainer(module, plan.hyper, plan.seed, precision, device, f"{plan.model}/{network}", quiet, ranks)
     result = trainer.run(train, valid, checkpoint, lambda history: write_history(history, folder / "history.csv"), stop)
     val_loss, scores = trainer.evaluate(valid.to(device))
     if not ranks.first:
@@ -74,11 +72,8 @@ def fit(
             "paper": plan.paper,
             "network": network,
             "role": plan.role,
-            "class": plan.label,
-            "classes": plan.labels,
             "architecture": plan.spec,
             "head": plan.spec["head"]["kind"],
-            "normalisation": plan.spec["normalisation"],
             "parameters": count_parameters(trainer.network),
             "grid": sample.grid,
             "dataset": plan.dataset,
@@ -88,40 +83,9 @@ def fit(
             "n_valid": len(valid),
             "hyper": {**dataclasses.asdict(plan.hyper), "precision": precision, "seed": plan.seed},
             "best_epoch": result.best_epoch,
-            "metrics": _metrics(plan, sample, val_loss, scores.numpy()),
-            "trained_on": _trained_on(plan, sample.train),
+            **family.about(plan, sample, val_loss, scores.numpy()),
             "code_version": __version__,
         },
         folder,
     )
     checkpoint.remove()
-
-
-def _samples(split: Split, plan: Plan) -> Samples:
-    target = split.number if plan.role == "classifier" else split.z.astype(np.float32)
-    return Samples(torch.from_numpy(split.flux), torch.from_numpy(target))
-
-
-def _metrics(plan: Plan, sample: Sample, val_loss: float, scores: np.ndarray) -> dict:
-    """Validation numbers of the best epoch; for redshifts the range that was learned, for classes the accuracy of each."""
-    if plan.role == "classifier":
-        number = sample.valid.number
-        each = {label: float(scores[number == i].mean()) for i, label in enumerate(plan.labels) if (number == i).any()}
-        return {"val_loss": val_loss, "val_acc": float(scores.mean()), "val_acc_per_class": each}
-    z = np.clip(sample.train.z, *plan.hyper.z_range)
-    return {"val_loss": val_loss, "val_mae": float(scores.mean()), "z_min": float(z.min()), "z_max": float(z.max())}
-
-
-def _trained_on(plan: Plan, train: Split) -> dict:
-    """Per class: how many spectra, and the ranges of redshift and S/N that they span."""
-    described = {}
-    for index, label in enumerate(plan.labels):
-        here = train.number == index
-        if here.any():
-            sn, z = train.sn[here], train.z[here]
-            described[label] = {
-                "n": int(here.sum()),
-                "sn_median": [float(v) for v in np.nanquantile(sn, (0, 0.5, 1))] if np.isfinite(sn).any() else None,
-                "z": [float(np.nanmin(z)), float(np.nanmax(z))] if np.isfinite(z).any() else None,
-            }
-    return described

@@ -1,4 +1,4 @@
-"""The training loop: arrays in, the best weights out. Knows no survey and no file but its checkpoint's.
+"""The training loop: arrays in, trained weights out. Knows no survey, no family of networks and no file but its checkpoint's.
 
 Members of an ensemble see the same batches, share one optimiser and one best epoch (the authors' Keras model). Killed at any
 batch, a training goes on from its checkpoint to the same bits, on a CPU with equal threads and one process; with more or fewer
@@ -33,7 +33,7 @@ class Stopped(Exception):
 
 @dataclass
 class Samples:
-    """Flux (spectra, pixels) float32 and target (spectra,): class numbers, or redshifts."""
+    """Flux (spectra, pixels) float32 and target (spectra, …): what the network's head learns, such as class numbers or redshifts."""
 
     flux: Tensor
     target: Tensor
@@ -56,7 +56,7 @@ class Samples:
 
 @dataclass
 class Progress:
-    """Where a training is; everything but weights and optimiser."""
+    """Where a training is; everything but weights and optimiser. best_epoch: that whose weights are kept."""
 
     epoch: int = 0
     batch: int = 0
@@ -69,9 +69,14 @@ class Progress:
     history: list[dict] = field(default_factory=list)
 
 
-def batches(order: Tensor, size: int) -> list[Tensor]:
-    """Rows in batches of `size`; a last batch of one joins its neighbour, for BatchNorm has no variance of one."""
+def batches(order: Tensor, size: int, whole: bool = False) -> list[Tensor]:
+    """Rows in batches of `size`; a last batch of one joins its neighbour, for BatchNorm has no variance of one.
+
+    `whole`: the rows beyond the last whole batch are left out.
+    """
     rows = list(order.split(size))
+    if whole:
+        return [part for part in rows if len(part) == size]
     if len(rows) > 1 and len(rows[-1]) == 1:
         rows[-2:] = [torch.cat(rows[-2:])]
     return rows
@@ -97,7 +102,9 @@ class Trainer:
         self.head = make_head(network.spec["head"])
         self.ranks.adapt(network)
         self.call = self.ranks.parallel(prepare(network, device, compiled=self.ranks.size == 1))
-        self.optimizer = make_optimizer(network.parameters(), hyper)
+        groups = getattr(network, "parameter_groups", network.parameters)
+        self.optimizer = make_optimizer(groups(), hyper)
+        self.constraints = [module.constrain for module in network.modules() if hasattr(module, "constrain")]
         self.now = Progress(micro=hyper.batch)
         self.best: dict[str, Tensor] = {}
 
@@ -109,7 +116,7 @@ class Trainer:
         on_epoch: Callable[[list[dict]], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Progress:
-        """Train to the last epoch and leave the best weights in the network.
+        """Train to the last epoch and leave the best weights in the network, or the last where hyper.keep says so.
 
         on_epoch gets the history after each epoch; `stop`, once set, ends the training at the next batch with Stopped.
         Raises ResurveyError when there are too few spectra or the loss is no longer a number.
@@ -117,6 +124,10 @@ class Trainer:
         if len(train) < 2 or len(valid) < 1:
             raise ResurveyError(
                 f"{self.name}: {len(train)} training and {len(valid)} validation spectra are too few; raise per_class"
+            )
+        if self.hyper.whole_batches and len(train) < self.hyper.batch:
+            raise ResurveyError(
+                f"{self.name}: {len(train)} training spectra do not fill a batch; lower training.batch below {self.hyper.batch}"
             )
         train, valid = train.to(self.device), valid.to(self.device)
         torch.manual_seed(derived_seed(self.seed, "dropout"))
@@ -132,13 +143,12 @@ class Trainer:
                 on_epoch(self.now.history)
             if checkpoint:
                 checkpoint.save(self.state())
-        self.network.load_state_dict(self.best)
+        if self.best:
+            self.network.load_state_dict(self.best)
         return self.now
 
     def _epoch(self, train: Samples, checkpoint: Checkpoint | None, stop: threading.Event | None) -> None:
-        now, saved = self.now, time.monotonic()
-        shuffle = torch.Generator().manual_seed(derived_seed(self.seed, "shuffle", now.epoch))
-        rows = batches(torch.randperm(len(train), generator=shuffle), self.hyper.batch)
+        now, saved, rows = self.now, time.monotonic(), self._batches(train)
         self.network.train()
         bar = tqdm(total=len(rows), initial=now.batch, desc=f"{self.name} epoch {now.epoch + 1}/{self.hyper.epochs}",
                    unit="batch", leave=False, disable=True if self.quiet else None)  # fmt: skip
@@ -153,13 +163,22 @@ class Trainer:
                     raise Stopped(f"{self.name}: stopped at epoch {now.epoch}, batch {now.batch}")
                 started = time.perf_counter()
                 for group in self.optimizer.param_groups:
-                    group["lr"] = learning_rate(self.hyper, now.epoch + now.batch / len(rows))
+                    group["lr"] = self._rate(now.epoch + now.batch / len(rows))
                 loss, score = self.step(train, rows[now.batch])
                 now.loss += loss * len(rows[now.batch])
                 now.score += score
                 now.batch += 1
                 now.seconds += time.perf_counter() - started
                 bar.update()
+
+    def _batches(self, train: Samples) -> list[Tensor]:
+        """The rows of each batch of this epoch."""
+        shuffle = torch.Generator().manual_seed(derived_seed(self.seed, "shuffle", self.now.epoch))
+        order = torch.randperm(len(train), generator=shuffle)
+        return batches(order, self.hyper.batch, self.hyper.whole_batches)
+
+    def _rate(self, epoch: float) -> float:
+        return learning_rate(self.hyper, epoch, [row["val_loss"] for row in self.now.history])
 
     def step(self, train: Samples, rows: Tensor) -> tuple[float, float]:
         """One step of the optimiser on some rows, of which each rank takes its share; (mean loss, sum of scores) of all.
@@ -181,6 +200,8 @@ class Trainer:
                     total = total + loss.detach() * (counts_for / len(rows))
                     score = score + scores.sum() * (counts_for / len(own))
                 self.optimizer.step()
+                for constrain in self.constraints:
+                    constrain()
                 total, score = self.ranks.mean(total, score)
                 return total, score
             except RuntimeError as error:
@@ -206,36 +227,43 @@ class Trainer:
             return loss, self.head.score(outputs.detach(), target)
 
     @torch.no_grad()
-    def evaluate(self, samples: Samples) -> tuple[float, Tensor]:
-        """(mean loss, score of each spectrum (spectra,)) with dropout off and BatchNorm's running statistics.
+    def evaluate(self, samples: Samples, epoch: int | None = None) -> tuple[float, Tensor]:
+        """(mean loss, score of each spectrum (spectra,)) with dropout off, unless it is always on, and BatchNorm's running statistics.
 
-        Batches go round the ranks, so the numbers are those of one process with the same weights.
+        Dropout that is always on draws anew for each epoch (None: that of the weights that were kept), and leaves the training's
+        own draws as they are. Batches go round the ranks, so the numbers are those of one process with the same weights.
         """
         self.network.eval()
+        self.ranks.whole()
+        epoch = self.now.best_epoch if epoch is None else epoch
         losses, scores = {}, {}
-        for number, rows in enumerate(torch.arange(len(samples)).split(self.now.micro)):
-            if number % self.ranks.size == self.ranks.rank:
-                one, score = self._forward(*samples.batch(rows, self.device))
-                losses[number], scores[number] = float(one) * len(rows), score.cpu()
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            for number, rows in enumerate(torch.arange(len(samples)).split(self.now.micro)):
+                if number % self.ranks.size == self.ranks.rank:
+                    torch.manual_seed(derived_seed(self.seed, "validation", epoch, number))
+                    one, score = self._forward(*samples.batch(rows, self.device))
+                    losses[number], scores[number] = float(one) * len(rows), score.cpu()
         return sum(self.ranks.gather(losses)) / len(samples), torch.cat(self.ranks.gather(scores))
 
     def _close_epoch(self, train: Samples, valid: Samples) -> None:
         now, metric, started = self.now, self.head.metric, time.perf_counter()
-        val_loss, scores = self.evaluate(valid)
-        val_score = float(scores.mean())
+        val_loss, scores = self.evaluate(valid, now.epoch)
+        val_score, seen = float(scores.mean()), sum(map(len, self._batches(train)))
         row = {
             "epoch": now.epoch,
-            "loss": now.loss / len(train),
-            metric: now.score / len(train),
+            "loss": now.loss / seen,
+            metric: now.score / seen,
             "val_loss": val_loss,
             f"val_{metric}": val_score,
-            "lr": learning_rate(self.hyper, now.epoch),
+            "lr": self._rate(now.epoch),
             "seconds": round(now.seconds + time.perf_counter() - started, 3),
         }
         if not all(map(torch.isfinite, map(torch.tensor, (row["loss"], val_loss)))):
             raise ResurveyError(f"{self.name}: the loss is no number after epoch {now.epoch}; lower training.lr")
         value = row[self.head.monitor]
-        if now.best_epoch < 0 or self.head.better(value, now.best_value) != now.best_value:
+        if self.hyper.keep == "last":
+            now.best_epoch, now.best_value = now.epoch, value
+        elif now.best_epoch < 0 or self.head.better(value, now.best_value) != now.best_value:
             now.best_epoch, now.best_value = now.epoch, value
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
         now.history.append(row)

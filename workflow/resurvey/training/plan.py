@@ -1,6 +1,7 @@
 """From a model's entry in a paper's file to what one training needs: spec, hyper-parameters, seed."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar
 
 from resurvey.errors import ResurveyError
 from resurvey.networks.build import check_spec, derived_seed
@@ -24,15 +25,25 @@ class Hyper:
     z_scale: float
     huber_delta: float
 
+    keep: ClassVar[str] = "best"  # the weights of the best epoch are left
+    whole_batches: ClassVar[bool] = False  # every spectrum is seen in every epoch
+
     @classmethod
     def of(cls, settings: dict) -> "Hyper":
         """Raises ResurveyError for keys that are missing or unknown."""
-        names = [field.name for field in fields(cls)]
-        missing, unknown = sorted(set(names) - set(settings)), sorted(set(settings) - set(names))
-        if missing or unknown:
-            wrong = [f"lacks {key}" for key in missing] + [f"does not know {key}" for key in unknown]
-            raise ResurveyError(f"training: {', '.join(wrong)}; the keys are {', '.join(names)}")
-        return cls(**{**settings, "z_range": tuple(settings["z_range"])})
+        found = filled(cls, settings)
+        return replace(found, z_range=tuple(found.z_range))
+
+
+def filled(kind: type, settings: dict) -> Any:
+    """The hyper-parameters of a family, a dataclass, from `training` of a model's entry. Raises ResurveyError for keys that are
+    missing or unknown."""
+    names = [field.name for field in fields(kind)]
+    missing, unknown = sorted(set(names) - set(settings)), sorted(set(settings) - set(names))
+    if missing or unknown:
+        wrong = [f"lacks {key}" for key in missing] + [f"does not know {key}" for key in unknown]
+        raise ResurveyError(f"training: {', '.join(wrong)}; the keys are {', '.join(names)}")
+    return kind(**settings)
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class Plan:
     labels: list[str]
     dataset: str
     spec: dict
-    hyper: Hyper
+    hyper: Any  # the family's: epochs, batch, lr, …; Hyper or labels.LabelHyper
     seed: int
 
     def settings(self) -> dict:
@@ -55,13 +66,19 @@ class Plan:
         return asdict(self)
 
 
-def role_of(settings: dict, network: str) -> tuple[str, str | None, list[str]]:
-    """(role, class or None, all labels in order) of a network. Raises ResurveyError for one that does not exist."""
+def network_of(settings: dict, network: str) -> dict:
+    """A network's entry in its model. Raises ResurveyError for one that does not exist."""
     networks = settings["entry"]["networks"]
     if network not in networks:
         raise ResurveyError(f"model {settings['model']} has no network {network}; it has {', '.join(networks)}")
+    return networks[network]
+
+
+def role_of(settings: dict, network: str) -> tuple[str, str | None, list[str]]:
+    """(role, class or None, all labels in order) of a network. Raises ResurveyError for one that does not exist."""
+    entry = network_of(settings, network)
     labels = [entry["label"] for entry in settings["classes"]]
-    role, label = networks[network]["role"], networks[network].get("class")
+    role, label = entry["role"], entry.get("class")
     if role != "classifier" and label not in labels:
         raise ResurveyError(f"network {network}: its class {label} is not one of the dataset's, {', '.join(labels)}")
     return role, label, labels

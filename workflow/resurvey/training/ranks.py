@@ -52,6 +52,10 @@ class Ranks:
         self.window = (start, stop, count)
         return rows[start:stop], (stop - start) * self.size
 
+    def whole(self) -> None:
+        """From here on batches are seen whole: no layer is to look for the others' shares."""
+        self.window = None
+
     def mean(self, *values: Tensor | float) -> list[float]:
         """The mean over all ranks of some numbers."""
         if self.size == 1:
@@ -95,6 +99,8 @@ class Ranks:
                     setattr(parent, name, SharedBatchNorm(child, self))
                 elif type(child) is nn.Dropout:
                     setattr(parent, name, SharedDropout(child.p, self))
+                elif hasattr(child, "share"):
+                    child.share(self)
                 elif isinstance(child, _DropoutNd):
                     raise ResurveyError(f"{type(child).__name__} cannot be trained by several processes; set gpu: 1")
 

@@ -22,7 +22,7 @@ class Split:
 
 @dataclass
 class Sample:
-    """Both splits, and what the shards say of themselves (origin, release, resample, masks)."""
+    """Both splits (of labels: label_samples.LabelSplit), and what the shards say of themselves (origin, release, …)."""
 
     train: Split
     valid: Split
