@@ -1,27 +1,57 @@
 """What a figure may draw from, and the errors when it is not there."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from resurvey import files
 from resurvey.errors import ResurveyError
 from resurvey.figures.style import ordered
 from resurvey.metrics.networks import Network
 from resurvey.metrics.paper import Paper
 from resurvey.metrics.tables import Tidy
 
+if TYPE_CHECKING:
+    from resurvey.metrics.label_tables import LabelTable
+
 
 @dataclass
 class Inputs:
-    """A paper's conventions and the inputs that were given: a tidy table, targets, example spectra, networks."""
+    """A paper's conventions and the inputs that were given: a tidy table, targets, example spectra, networks; of stellar labels
+    the tables of one or more models, the survey's catalogue, one star's spectra, sensitivities, the release's small tables."""
 
     paper: Paper
     tidy: Tidy | None = None
     targets: pd.DataFrame | None = None
     examples: pd.DataFrame | None = None
     networks: list[Network] = field(default_factory=list)
+    label_tables: "list[LabelTable]" = field(default_factory=list)
+    survey: pd.DataFrame | None = None
+    star: pd.DataFrame | None = None
+    star_meta: dict = field(default_factory=dict)
+    sensitivity: pd.DataFrame | None = None
+    sensitivity_meta: dict = field(default_factory=dict)
+    extras: Path | None = None
     meta: dict = field(default_factory=dict)
+
+    @property
+    def labels(self) -> "LabelTable":
+        """The table of the model that the figure shows: the first of those given."""
+        return self.label_tables[0]
+
+    def extra(self, name: str) -> tuple[pd.DataFrame | None, str]:
+        """One of the release's small tables, or None and the reason why it is not there."""
+        if self.extras is None:
+            return None, "no list of the release's small tables (extras.json) was given"
+        entry = files.read_json(self.extras)["tables"].get(name)
+        if entry is None:
+            return None, f"the release lists no {name}"
+        if not entry.get("path"):
+            return None, entry.get("reason") or f"{name} could not be had"
+        return pd.read_csv(self.extras.with_name(entry["path"])), ""
 
 
 def redshift_rows(inputs: Inputs, columns: list[str]) -> pd.DataFrame:

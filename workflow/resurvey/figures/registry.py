@@ -9,12 +9,18 @@ from resurvey.errors import ResurveyError
 
 @dataclass(frozen=True)
 class Entry:
-    """needs: `table` (tidy table), `targets`, `examples` (example spectra) or `histories` (folders of trained networks);
-    shares: modules of figures/ that this drawing has in common with others."""
+    """needs: what it is drawn from, a kind of figures/kinds.py or several; shares: modules of figures/ that this drawing has in
+    common with others; helps: kinds without which it is drawn too, and says so."""
 
     title: str
-    needs: str
+    needs: str | tuple[str, ...]
     shares: tuple[str, ...] = ()
+    helps: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All kinds that it is drawn from, those that help last."""
+        return ((self.needs,) if isinstance(self.needs, str) else self.needs) + self.helps
 
 
 FIGURES = {
@@ -32,12 +38,27 @@ FIGURES = {
     "fig16_t": Entry("t against redshift", "table", ("fig14_bias_snr",)),
     "fig17_sigma_snr": Entry("σ against S/N", "table"),
     "fig18_robust": Entry("Robust and unstable redshifts", "table", ("fig14_bias_snr",)),
+    "astronn_fig03_snr": Entry("S/N of training and test sets", ("label_targets", "label_table"), ("histogram",)),
+    "astronn_fig04_training": Entry("Kiel diagram of the training set", ("label_targets",)),
+    "astronn_fig05_continuum": Entry("Two continuum normalisations of one star", ("star",)),
+    "astronn_fig06_network": Entry("The network", ("histories",), ("network_layers",)),
+    "astronn_training": Entry("Training curves", ("histories",)),
+    "astronn_fig07_kiel": Entry("Kiel diagram of the predictions", ("label_table",), helps=("extras",)),
+    "astronn_fig14_mg_sensitivity": Entry("Pixels that decide [Mg/H]", ("sensitivity",), ("sensitivity",), ("extras",)),
+    "astronn_fig15_logg_sensitivity": Entry(
+        "Pixels that decide log g", ("sensitivity",), ("sensitivity",), ("extras",)
+    ),
+    "astronn_fig16_m13": Entry("Al and Mg in M13", ("label_tables", "label_targets")),
+    "astronn_fig17_alpha": Entry("α and odd-Z light elements", ("label_table",), ("abundance_planes",)),
+    "astronn_fig18_others": Entry("The other elements", ("label_table",), ("abundance_planes",)),
 }
+LABEL_ROOMS = ["label_rows", "label_style"]  # of figures of stellar labels
 
 
 def rooms(name: str) -> list[str]:
     """The modules whose code decides what figure `name` looks like, for provenance.code_digest."""
-    own = [name, *FIGURES[name].shares, "style", "inputs", "make"]
+    own = [name, *FIGURES[name].shares, "style", "inputs", "kinds", "make"]
+    own += LABEL_ROOMS if name.startswith("astronn_") else []
     return [*(f"figures/{module}" for module in own), "metrics"]
 
 

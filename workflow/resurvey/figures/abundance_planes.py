@@ -1,0 +1,78 @@
+"""Densities of stars in [X/Fe] against [Fe/H], the network's beside the pipeline's (Figs 17 and 18 of astroNN)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from resurvey.errors import ResurveyError
+from resurvey.figures import label_rows, label_style, style
+from resurvey.figures.inputs import Inputs
+
+CERTAIN = (
+    0.2  # dex, on the total uncertainty of log g: removes dwarfs, whose log g was not learned, and problematic spectra
+)
+FE_H, X_FE = (-2.0, 0.6), (-0.6, 0.8)
+BINS = (65, 56)  # of 0.04 and 0.025 dex
+SOURCES = {"pred": "network", "true": "ASPCAP"}
+
+
+def data(inputs: Inputs, among: tuple[str, ...]) -> pd.DataFrame:
+    """Counts in the bins that hold stars: `label, source` (network or ASPCAP), `fe_h, x_fe` (centres), `n`, `stars` (all of the panel);
+    a panel without stars is one row with n = 0. Stars: combined spectra with a log g certain to 0.2 dex, and both abundances of the
+    source."""
+    table = label_rows.combined(inputs.labels.table)
+    label_rows.require(table, ["logg_total", "fe_h_pred", "fe_h_true"])
+    certain = table[table["logg_total"].astype(float) < CERTAIN]
+    if certain.empty:
+        raise ResurveyError(
+            f"the predictions: none of {len(table)} combined spectra has a total uncertainty of log g below {CERTAIN} dex; "
+            "train longer or on more stars"
+        )
+    parts = []
+    for label in label_rows.labels(table, ["pred", "true"], among):
+        for suffix, source in SOURCES.items():
+            rows = label_rows.finite(certain, [f"{label}_{suffix}", f"fe_h_{suffix}"])
+            iron = rows[f"fe_h_{suffix}"].to_numpy(float)
+            parts.append(_counts(iron, rows[f"{label}_{suffix}"].to_numpy(float) - iron).assign(label=label, source=source, stars=len(rows)))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)[["label", "source", "fe_h", "x_fe", "n", "stars"]]
+
+
+def _counts(iron: np.ndarray, ratio: np.ndarray) -> pd.DataFrame:
+    count, x, y = np.histogram2d(iron, ratio, BINS, (FE_H, X_FE))
+    i, j = np.nonzero(count)
+    if not len(i):
+        return pd.DataFrame({"fe_h": [np.nan], "x_fe": [np.nan], "n": [0]})
+    middle = [(edges[:-1] + edges[1:]) / 2 for edges in (x, y)]
+    return pd.DataFrame({"fe_h": middle[0][i], "x_fe": middle[1][j], "n": count[i, j].astype(int)})
+
+
+def draw(data: pd.DataFrame, meta: dict) -> Figure:
+    """Pairs of panels, the network's left of the pipeline's, on one logarithmic scale of counts."""
+    names = list(dict.fromkeys(data["label"]))
+    panels = [(name, source) for name in names for source in SOURCES.values()]
+    fig, axes = label_style.grid(len(panels), 4, 1.35, sharex=True, sharey=True)
+    edges = [np.linspace(*reach, n + 1) for reach, n in zip((FE_H, X_FE), BINS, strict=True)]
+    norm, image = LogNorm(1, max(int(data["n"].max()), 2)), None
+    for number, (axis, (name, source)) in enumerate(zip(axes, panels, strict=True)):
+        rows = data[(data["label"] == name) & (data["source"] == source)]
+        found = rows[rows["n"] > 0]
+        if found.empty:
+            label_style.empty(axis, f"no star of {int(rows['stars'].iloc[0])} lies here" if rows["stars"].iloc[0] else "no star has it")  # fmt: skip
+        else:
+            count, *_ = np.histogram2d(found["fe_h"], found["x_fe"], edges, weights=found["n"])
+            image = axis.pcolormesh(*edges, np.where(count > 0, count, np.nan).T, norm=norm, cmap="viridis", rasterized=True)  # fmt: skip
+        axis.axhline(0, color="0.6", lw=0.4, ls=":", zorder=0)
+        axis.axvline(0, color="0.6", lw=0.4, ls=":", zorder=0)
+        axis.set(xlim=FE_H, ylim=X_FE, xticks=[-1.5, -1, -0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
+        label_style.corner(axis, f"[{label_style.element(name)}/Fe]", size=7)
+        label_style.corner(axis, source, "upper right", 6.3, color="0.3")
+        if number + 4 >= len(panels):
+            axis.tick_params(labelbottom=True)
+            axis.set_xlabel("[Fe/H]")
+    fig.supylabel("[X/Fe]", fontsize=8.5)
+    if image is not None:
+        bar = fig.colorbar(image, ax=axes, aspect=45, pad=0.01, shrink=0.6)
+        bar.set_label("stars per bin")
+    style.footer(fig, meta)
+    return fig

@@ -1,0 +1,72 @@
+"""How figures of stellar labels name, colour and arrange them."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from resurvey.figures import style
+from resurvey.surveys.apogee_labels import BY_NAME, NAMES
+
+NETWORK, SURVEY, THIRD, TRUTH = "#0072b2", "#d55e00", "#009e73", "0.15"  # network, ASPCAP, The Cannon, what was put in
+TOTAL, MODEL = "#e69f00", "#009e73"  # the two uncertainties
+ABUNDANCES = tuple(name for name in NAMES if BY_NAME[name].window)
+METALLICITY = "viridis"
+PLAIN = {"teff": r"$T_{\rm eff}$", "logg": r"$\log g$"}
+
+
+def symbol(label: str) -> str:
+    """As the paper prints it: [Al/H], log g."""
+    return PLAIN.get(label, BY_NAME[label].symbol)
+
+
+def with_unit(label: str) -> str:
+    """For an axis: name and unit."""
+    return f"{symbol(label)} [{BY_NAME[label].unit}]"
+
+
+def element(label: str) -> str:
+    """The element of an abundance [X/H]."""
+    return BY_NAME[label].symbol.removeprefix("[").removesuffix("/H]")
+
+
+def grid(n: int, columns: int, height: float, width: float = style.TWO_COLUMNS, **shared) -> tuple[Figure, list]:
+    """A figure of n small panels, `columns` in a row, each `height` inches; the last row may be short."""
+    rows = -(-n // columns)
+    fig = style.figure(width, rows * height + 0.45)
+    fig.get_layout_engine().set(hspace=0.02, wspace=0.02, h_pad=0.02, w_pad=0.02)
+    axes = fig.subplots(rows, columns, squeeze=False, **shared).ravel()
+    for axis in axes[n:]:
+        axis.remove()
+    return fig, list(axes[:n])
+
+
+def empty(axis, words: str) -> None:
+    """An empty panel says why it is."""
+    axis.text(0.5, 0.5, words, transform=axis.transAxes, ha="center", va="center", fontsize=6.5, color="0.4", wrap=True)
+
+
+def corner(axis, words: str, place: str = "upper left", size: float = 7.5, **look) -> None:
+    """Words in a corner of a panel, readable over points."""
+    x, ha = (0.04, "left") if "left" in place else (0.96, "right")
+    y, va = (0.95, "top") if "upper" in place else (0.06, "bottom")
+    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
+    axis.text(x, y, words, transform=axis.transAxes, ha=ha, va=va, fontsize=size, bbox=box, zorder=6, **look)
+
+
+def limits(values: np.ndarray, low: float = 0.01, high: float = 0.99, step: float = 0.1) -> tuple[float, float]:
+    """Range of a colour scale: the quantiles of what is finite, rounded outwards to `step`."""
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, step
+    a, b = np.quantile(values, [low, high])
+    a, b = np.floor(a / step) * step, np.ceil(b / step) * step
+    return float(a), float(b if b > a else a + step)
+
+
+def kiel(axis, ylabel: bool = True) -> None:
+    """Axes of a Kiel diagram: hot stars on the left, dwarfs below."""
+    axis.invert_xaxis()
+    axis.invert_yaxis()
+    axis.set_xlabel(with_unit("teff"))
+    if ylabel:
+        axis.set_ylabel(with_unit("logg"))
