@@ -97,7 +97,7 @@ def release_settings(name):
     release = SETTINGS["releases"][name]
     return {
         "release": release,
-        "root": (ARCHIVE["root"] if ARCHIVE["kind"] == "url" else str(Path(ARCHIVE["root"]).absolute().as_uri())),
+        "root": ARCHIVE["root"],
         "origin": ARCHIVE["origin"],
         "etiquette": release["etiquette"],
     }

@@ -1,6 +1,7 @@
 """A release of a survey as its archive lays it out: routing by reduction, path templates, sizes, names of checksum files."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from resurvey.errors import ResurveyError
@@ -20,13 +21,16 @@ class Release:
     def from_settings(cls, settings: dict) -> "Release":
         """From `{"release": {the release's file}, "root": …, "origin": "real"|"mock", "etiquette": {…}}`.
 
-        `root`, `origin` and `etiquette` may be left out: the release's own root, real, the release's own etiquette.
+        `root`, `origin` and `etiquette` may be left out: the release's own root, real, the release's own etiquette. A root may be a
+        folder's path: relative ones are of the current folder, so that a project that is moved redoes nothing.
         Raises ResurveyError naming the key that is missing or impossible.
         """
         if "release" not in settings:
             raise ResurveyError('--settings: lacks the key "release" (the content of a file of workflow/releases)')
         release = settings["release"]
         root = (settings.get("root") or release["root"]).rstrip("/")
+        if not urlsplit(root).scheme:
+            root = Path(root).absolute().as_uri()
         if urlsplit(root).scheme not in ("http", "https", "file"):
             raise ResurveyError(f"archive: {root!r} is not possible; give https://…, http://… or file:///folder")
         origin = settings.get("origin", "real")

@@ -54,10 +54,9 @@ def _project(overrides):
 
     project = settings.load(overrides=overrides)
     archive = project["archive"]
-    root = archive["root"] if archive["kind"] == "url" else Path(archive["root"]).absolute().as_uri()
     for name, dataset in project["datasets"].items():
         entry = project["releases"][dataset["release"]]
-        release = Release.from_settings({"release": entry, "root": root, "origin": archive["origin"]})
+        release = Release.from_settings({"release": entry, "root": archive["root"], "origin": archive["origin"]})
         raw = Path("resources", archive["name"], release.name)
         targets = Path("results", project["run"], name, "targets.parquet")
         if targets.exists():
