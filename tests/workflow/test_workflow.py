@@ -1,51 +1,20 @@
 """The workflow end to end on the smoke preset, and what it redoes when something is missing or changed."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from conftest import ROOT
 from resurvey import settings
+from smoke_run import RUN, finished, jobs, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("workflow")]
-RUN = Path("results/smoke")
-
-
-def snakemake(
-    folder: Path, *arguments: str, config: str = "preset=smoke", env: dict | None = None
-) -> subprocess.CompletedProcess:
-    """Snakemake as a user starts it, in a folder of its own."""
-    command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", "--quiet", "rules", "host", "reason"]
-    command += ["--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml", "--directory", folder]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        [*map(str, command), *arguments, "--config", *config.split(" ")],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": path, **(env or {})},
-        cwd=ROOT,
-    )
-
-
-def jobs(result: subprocess.CompletedProcess) -> dict[str, int]:
-    """{rule: number of jobs} of a dry run."""
-    assert result.returncode == 0, result.stdout + result.stderr
-    return {
-        rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, flags=re.M)
-    }
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("smoke")
-    result = snakemake(folder)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return folder
+def smoke(tmp_path_factory):
+    return finished(tmp_path_factory)
 
 
 def test_every_figure_catalogue_and_score_is_made(smoke):

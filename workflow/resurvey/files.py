@@ -40,7 +40,7 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     except OSError as error:
         fence()  # who took our work over has also removed our temporary file
         raise ResurveyError(
-            f"{path}: cannot be written ({error.strerror or error}); nothing was left behind"
+            f"{path}: cannot be written ({os.strerror(error.errno) if error.errno else error}); nothing was left behind"
         ) from error
     finally:
         with contextlib.suppress(OSError):  # as where the folder could not be made
