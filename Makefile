@@ -7,7 +7,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: demo smoke test lint bench clean
+.PHONY: demo smoke test test-slurm lint bench clean
 .DEFAULT_GOAL := demo
 
 # On a terminal a progress bar per stage; in a log one line per finished job.
@@ -18,6 +18,11 @@ demo smoke: $(READY)
 
 test: $(READY)
 	@$(IN_VENV) OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup tests
+
+# On the Slurm that answers here; tests/slurm/cluster.py starts one. One after another, for they share its node.
+SLURM_TESTS ?= tests/slurm
+test-slurm: $(READY)
+	@$(IN_VENV) OMP_NUM_THREADS=1 pytest -p no:xdist -vv $(SLURM_TESTS)
 
 lint: $(READY)
 	@$(IN_VENV) ruff check .

@@ -43,7 +43,7 @@ def local(tmp_path_factory):
     """A run on this machine without Slurm: what the runs on Slurm must come to, undisturbed trainings included."""
     from project import SLOW, WITH_SLOW, Project, target
 
-    project = Project(tmp_path_factory.mktemp("local"))
+    project = Project(tmp_path_factory.mktemp("local"), on_slurm=False)
     project.start("--cores", "2").succeeds()
     project.start("--cores", "2", *WITH_SLOW, *map(target, SLOW)).succeeds()
     return project

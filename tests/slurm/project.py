@@ -23,7 +23,7 @@ EPOCHS = 20
 # Four networks instead of 25, so that a run takes minutes; every rule has its jobs all the same.
 FEW = {
     "gasnet2_sdss": {"only": ["ResNet_P", "ResNet_10", "ResNet_10_point"]},
-    "gasnet2_sdss_zpdf": {"only": ["ResNet_10"]},
+    "gasnet2_sdss_zpdf": {"only": ["ResNet_P", "ResNet_10"]},
 }
 MORE = {
     "gasnet2_sdss": {
@@ -31,7 +31,7 @@ MORE = {
         "networks": {name: {"role": "classifier", "training": {"epochs": EPOCHS}} for name in SLOW},
     }
 }
-WITH_SLOW = ("--config", f"models={json.dumps(MORE)}")
+WITH_SLOW = ("--config", f"models={json.dumps(MORE)}", "--")  # then what is to be made
 PROCESS_LIMIT = 1200.0  # seconds; a run that hangs must fail its test, not the whole suite
 
 
@@ -56,12 +56,17 @@ class Submitted:
     cpus: int
     gpus: str
 
+    @property
+    def rule(self) -> str:
+        return self.comment.split("_wildcards_")[0].removeprefix("rule_")
+
 
 class Project:
     """The working tree, copied to `folder`; config.yaml asks for the smoke preset with few networks."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, on_slurm: bool = True) -> None:
+        self.folder, self.on_slurm = folder, on_slurm
+        self._seen: dict[str, Submitted] = {}
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
         )
@@ -97,17 +102,20 @@ class Project:
         return self.start("--cores", cores, "--profile", "slurm", *arguments).wait()
 
     def jobs(self, rule: str | None = None, network: str | None = None) -> list[Submitted]:
-        """Slurm's jobs of this folder that Slurm still remembers, oldest first."""
-        found = []
-        for job in queue.jobs(finished=True):
-            if job.workdir != str(self.folder):
-                continue
-            if rule and job.comment.split("_wildcards_")[0] != f"rule_{rule}":
-                continue
-            if network and not job.comment.endswith(f"_{network}"):
-                continue
-            found.append(_details(job.id))
-        return sorted(filter(None, found), key=lambda job: int(job.id))
+        """The Slurm jobs of this folder since it was made, oldest first."""
+        self.look()
+        found = [job for job in self._seen.values() if rule is None or job.rule == rule]
+        return [job for job in found if network is None or job.comment.endswith(f"_{network}")]
+
+    def look(self) -> None:
+        """Slurm forgets jobs a few minutes after their end (MinJobAge), so they are looked at while a run goes on."""
+        if not self.on_slurm:
+            return
+        text = subprocess.run(["scontrol", "show", "job", "-o"], capture_output=True, text=True).stdout
+        for line in text.splitlines():
+            fields = queue.pairs(line)
+            if fields.get("WorkDir") == str(self.folder):
+                self._seen[fields["JobId"]] = _submitted(fields)
 
     def unfinished(self) -> list[queue.Job]:
         return [job for job in queue.jobs() if job.workdir == str(self.folder)]
@@ -122,14 +130,15 @@ class Project:
             return (self.folder / folder_of(network) / "history.csv").read_text().splitlines()[1:]
         return []
 
-    def training(self, network: str, epochs: int = 1, but: tuple[int, ...] = ()) -> int:
-        """The process that trains `network` in a Slurm job, as soon as it has finished `epochs` epochs."""
+    def training(self, network: str, epochs: int = 1) -> int | None:
+        """The process that trains `network` in a Slurm job, if there is one and it has finished `epochs` epochs."""
+        pids = training_processes(self.folder, network)
+        return pids[0] if pids and len(self.history(network)) >= epochs else None
 
-        def there() -> int | None:
-            pids = [pid for pid in training_processes(self.folder, network) if pid not in but]
-            return pids[0] if pids and len(self.history(network)) >= epochs else None
-
-        return until(f"the training of {network}", there, 300)
+    def running(self, network: str) -> Submitted:
+        """The job that trains `network` now."""
+        [job] = [job for job in self.jobs("train_network", network) if job.state == "RUNNING"]
+        return job
 
     def weights(self, network: str) -> bytes:
         return (self.folder / folder_of(network) / "model.safetensors").read_bytes()
@@ -170,16 +179,28 @@ class Master:
         return self.process.poll()
 
     def wait(self, seconds: float = PROCESS_LIMIT) -> "Master":
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.end()
-            raise AssertionError(f"Snakemake did not end in {seconds:g} s:\n{self.said[-4000:]}") from None
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            if time.monotonic() > end:
+                self.end()
+                raise AssertionError(f"Snakemake did not end in {seconds:g} s:\n{self.said[-4000:]}")
+            self.project.look()
+            time.sleep(1)
         return self
 
     def succeeds(self) -> "Master":
         assert self.wait().code == 0, self.said[-6000:]
         return self
+
+    def until(self, what: str, there: Callable, seconds: float = 600):
+        """The first true answer of `there`, asked ten times a second, while this process lives."""
+
+        def answer():
+            found = there()
+            assert found or self.process.poll() is None, f"{what}: Snakemake ended first:\n{self.said[-4000:]}"
+            return found
+
+        return until(what, answer, seconds)
 
     def send(self, number: int) -> None:
         os.kill(self.process.pid, number)
@@ -191,13 +212,9 @@ class Master:
             self.process.wait()
 
 
-def _details(job: str) -> Submitted | None:
-    """None when Slurm has forgotten the job in between."""
-    done = subprocess.run(["scontrol", "show", "job", "-o", job], capture_output=True, text=True)
-    if done.returncode:
-        return None
-    fields = queue.pairs(done.stdout)
-    requested = dict(part.split("=") for part in fields["TRES"].split(",") if "=" in part)
+def _submitted(fields: dict[str, str]) -> Submitted:
+    """From the fields of `scontrol show job`; releases from 23.11 on say ReqTRES where earlier ones say TRES."""
+    requested = dict(part.split("=") for part in (fields.get("ReqTRES") or fields["TRES"]).split(",") if "=" in part)
     return Submitted(
         id=fields["JobId"],
         comment=fields.get("Comment", ""),
