@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 from project import RUN, SLOW, WITH_SLOW, Project, target, training_processes, until
+from resurvey.cluster import queue
 
 LATE, KILLED, CANCELLED = SLOW
 BASELINES = RUN / "gasnet2/tables/baselines.json"
@@ -136,8 +137,11 @@ def test_a_node_that_goes_down_and_comes_back(cluster, local):
         try:
             subprocess.run(["scontrol", "update", f"nodename={node}", "state=down", "reason=test"], check=True)
             until("the end of the training", lambda: first not in training_processes(cluster.folder, network))
-        finally:
-            subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], check=True)
+        finally:  # refused where the node has come back by itself
+            subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], stderr=subprocess.DEVNULL)
+        until("the node", lambda: not any("DOWN" in node.state for node in queue.nodes()))
+        # Slurm lets a job wait for two minutes after it has lost its node.
+        subprocess.run(["scontrol", "update", f"jobid={job.id}", "starttime=now"], stderr=subprocess.DEVNULL)
         master.succeeds()
     finally:
         master.end()
