@@ -14,7 +14,7 @@ from resurvey import cli, files
 from resurvey.archive import catalogue, query
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
-from resurvey.surveys import sdss_catalogue
+from resurvey.surveys import fits_blocks, sdss_catalogue
 from resurvey.surveys.sdss_catalogue import SCHEMA
 
 META = {"origin": "real", "release": "sdss_test", "code_version": "0"}
@@ -54,7 +54,7 @@ def specobj(n: int, mock: bool = False, without: tuple[str, ...] = ()) -> fits.H
 
 
 def test_specobj_columns_equal_astropy_s(tmp_path, monkeypatch):
-    monkeypatch.setattr(sdss_catalogue, "BLOCK_BYTES", 50_000)  # many blocks
+    monkeypatch.setattr(fits_blocks, "BLOCK_BYTES", 50_000)  # many blocks
     source = tmp_path / "specObj.fits"
     specobj(3001).writeto(source)
     assert sdss_catalogue.extract(source, tmp_path / "out.parquet", META) == 3001

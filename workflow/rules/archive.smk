@@ -60,7 +60,9 @@ rule fetch_catalogue:
     params:
         settings=lambda wildcards: catalogue_settings(wildcards.release),
         raw=f"{RESOURCES}/{{release}}",
-        code=lambda wildcards: code_digest(f"surveys/{survey_of(wildcards.release)}_catalogue"),
+        code=lambda wildcards: code_digest(
+            f"surveys/{survey_of(wildcards.release)}_catalogue", "surveys/fits_blocks"
+        ),
     shell:
         "resurvey fetch-catalogue --settings {params.settings:q} --raw {params.raw} --out {output} 2> {log}"
 
