@@ -43,7 +43,7 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     outer = fig.add_gridspec(len(CHIPS), 1, hspace=0.24, left=0.55 / width, right=1 - 0.1 / width, top=1 - 0.3 / height,
                              bottom=(0.48 + 0.11 * lines) / height)  # fmt: skip
     flux = data[["chebyshev", "aspcap"]].to_numpy()
-    low, high = np.nanquantile(flux, [0.002, 0.9995])
+    low, high = max(float(np.nanmin(flux)), 0.0), float(np.nanquantile(flux, 0.9995))
     reach = 1.3 * float(np.nanquantile(np.abs(data["residual"]), 0.995)) if both else 0.1
     for row, chip in enumerate(CHIPS):
         cell = outer[row].subgridspec(2, 1, height_ratios=[2.6, 1], hspace=0.0)

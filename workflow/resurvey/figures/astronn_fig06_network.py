@@ -10,6 +10,7 @@ from resurvey.figures.inputs import Inputs
 
 LAYER, HEAD, LINK = "#d9e6f2", "#fbe3cc", "#d7ecdf"
 ROW = 0.2  # inch per element
+BASE = -1.2  # height of the connection
 
 
 def data(inputs: Inputs) -> pd.DataFrame:
@@ -29,19 +30,18 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     """Above the full spectrum's network from left to right, below a row per element: windows, layers, label."""
     minis = [part for part in dict.fromkeys(data["part"]) if _is_mini(data, part)]
     heads = data[(data["layer"] == "head") & ~data["part"].isin(minis)]["part"].tolist()
-    top = 2.0
-    height = top + 0.55 + ROW * len(minis) + (0.35 if minis else 0.0)
+    top = 1.65 if minis else 0.95
+    height = top + 0.35 + ROW * len(minis) + (0.2 if minis else 0.0)
     fig = style.figure(style.TWO_COLUMNS, height)
     axis = fig.subplots()
     axis.set_axis_off()
-    axis.set(xlim=(0, style.TWO_COLUMNS), ylim=(-height + 0.2, 0))
+    axis.set(xlim=(0, style.TWO_COLUMNS), ylim=(-height + 0.3, 0))
     _full(axis, data, heads, bool(minis))
     if minis:
-        _elements(axis, data, minis, -top - 0.25)
+        _elements(axis, data, minis, -top - 0.15)
     total = int(data["parameters"].sum())
-    axis.text(0.05, -0.1, f"{total:,} parameters", fontsize=8, va="center")
-    axis.text(style.TWO_COLUMNS - 0.05, -0.1, "dashed edge: dropout follows; each label has a value and a log-variance",
-              fontsize=6.5, va="center", ha="right", color="0.35")  # fmt: skip
+    words = f"{total:,} parameters. Dashed edge: dropout follows. Each label has a value and a log-variance."
+    axis.text(0.05, -0.95 if minis else -0.85, words, fontsize=7, va="center")
     style.footer(fig, meta)
     return fig
 
@@ -66,7 +66,7 @@ def _arrow(axis, start: tuple[float, float], end: tuple[float, float], **look) -
 
 def _full(axis, data: pd.DataFrame, heads: list[str], censored: bool) -> None:
     rows = data[data["part"] == "full spectrum"].reset_index(drop=True)
-    middle, width, gap, left = -0.85, 0.83, 0.18, 0.05
+    middle, width, gap, left = -0.37, 0.83, 0.18, 0.05
     pixels = int(rows["inputs"].iloc[0])
     _box(axis, left, middle, width, 0.62, f"spectrum less\nits mean\n{pixels:,} pixels", "white")
     x = left + width
@@ -90,7 +90,7 @@ def _full(axis, data: pd.DataFrame, heads: list[str], censored: bool) -> None:
         _arrow(axis, (x, middle), (end, y))
         _box(axis, end, y, 0.6, half * 0.86, label_style.symbol(label), HEAD)
     link = data[data["part"] == "connection"].iloc[0]
-    base = -1.72
+    base = BASE
     _box(axis, x - width, base, width, 0.4, f"connection\n{int(link['outputs'])} neurons", LINK)
     _arrow(axis, (x - width / 2, middle - 0.31), (x - width / 2, base + 0.2))
     _box(axis, end, base, 0.6, 0.4, "values,\nno gradient", LINK, size=5.8)
@@ -107,9 +107,9 @@ def _elements(axis, data: pd.DataFrame, minis: list[str], y: float) -> None:
                          ("label", columns["head"] + 0.3, "center")):  # fmt: skip
         axis.text(x, y, words, fontsize=6.5, ha=ha, va="center", color="0.35")
     bus = columns["head"] - 0.3
-    axis.plot([bus, bus], [-1.72, y - ROW * len(minis)], color=style.MIDDLE, lw=1.1)
-    axis.plot([bus, columns["head"] + 0.3], [-1.98, -1.98], color=style.MIDDLE, lw=1.1)
-    axis.plot([bus, bus], [-1.72, -1.98], color=style.MIDDLE, lw=1.1)
+    joint = BASE - 0.3
+    axis.plot([bus, bus], [joint, y - ROW * len(minis)], color=style.MIDDLE, lw=1.1)
+    axis.plot([bus - 0.45, bus - 0.45, columns["head"] + 0.2, columns["head"] + 0.2], [BASE - 0.2, joint, joint, BASE - 0.2], color=style.MIDDLE, lw=1.1)  # fmt: skip
     for number, part in enumerate(minis, 1):
         rows = data[data["part"] == part]
         first, second = rows.iloc[0], rows.iloc[1]

@@ -46,7 +46,9 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     for value, line in lines.groupby("fe_h", sort=False):
         shade = points.cmap(points.norm(value))
         left.plot(line["teff"], line["logg"], color="white", lw=2.0, zorder=3)
-        left.plot(line["teff"], line["logg"], color=shade, lw=1.2, zorder=4, label=f"[M/H] = {value:+.2f}")
+        left.plot(
+            line["teff"], line["logg"], color=shade, lw=1.2, zorder=4, label=f"[M/H] = {value:+.2f}".replace("-", "−")
+        )
     if len(lines):
         left.legend(loc="upper left", title="PARSEC, 5 Gyr", title_fontsize=7, alignment="left")
     note = data.loc[data["kind"] == "note", "spectrum_id"]
@@ -64,5 +66,6 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         bar = fig.colorbar(shown, ax=axis, extend="both", aspect=30, pad=0.02)
         bar.set_label(words)
         bar.solids.set_alpha(1)
+    style.plain_numbers(bar.ax)
     style.footer(fig, meta)
     return fig

@@ -35,8 +35,9 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
             if len(curve):
                 look = ("-", "0.2") if name == "lr" else (line, colour)
                 axis.plot(curve["epoch"] + 1, curve["value"], ls=look[0], color=look[1], marker="o" if len(curve) < 4 else None, ms=2)  # fmt: skip
-        if name != "loss":
+        if name != "loss":  # which is negative where the network is certain
             axis.set_yscale("log")
+        if name == "mae":
             style.plain_numbers(axis)
         axis.set(xlabel="epoch", ylabel=words)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

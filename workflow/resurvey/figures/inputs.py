@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass
 class Inputs:
     """A paper's conventions and the inputs that were given: a tidy table, targets, example spectra, networks; of stellar labels
-    the tables of one or more models, the survey's catalogue, one star's spectra, sensitivities, the release's small tables."""
+    the tables of one or more models, one star's spectra, sensitivities, the release's small tables."""
 
     paper: Paper
     tidy: Tidy | None = None
@@ -29,7 +29,6 @@ class Inputs:
     examples: pd.DataFrame | None = None
     networks: list[Network] = field(default_factory=list)
     label_tables: "list[LabelTable]" = field(default_factory=list)
-    survey: pd.DataFrame | None = None
     star: pd.DataFrame | None = None
     star_meta: dict = field(default_factory=dict)
     sensitivity: pd.DataFrame | None = None

@@ -155,7 +155,7 @@ def _has(*columns: str) -> Callable[[Path], bool]:
 
 def _is_label_table(path: Path) -> bool:
     if path.suffix == ".parquet" and path.is_file():
-        return any(name.endswith("_pred") for name in files.open_parquet(path).schema_arrow.names)
+        return any(name.endswith(("_pred", "_total")) for name in files.open_parquet(path).schema_arrow.names)
     return path.is_file() and path.name.endswith((".fits", ".fits.gz", ".csv"))
 
 
@@ -167,8 +167,7 @@ KINDS = {
     "histories": Kind("a folder of trained networks", _histories, is_model_folder),
     "label_table": Kind("a table of predicted labels of one model", _label_table, _is_label_table),
     "label_tables": Kind("tables of predicted labels, one per model", _label_tables, _is_label_table),
-    "survey": Kind("catalogue.parquet of the survey's release", _frame("survey"), _has("apogee_id", "visit_sn")),
     "star": Kind("example_star.parquet", _frame("star", ("spectrum_id", "method", "sn_median", "flux", "ivar"), "star_meta"), _has("method", "flux")),
-    "sensitivity": Kind("the sensitivities of one network", _frame("sensitivity", keep_meta="sensitivity_meta"), _has("label", "sensitivity")),
+    "sensitivity": Kind("the sensitivities of one network", _frame("sensitivity", keep_meta="sensitivity_meta"), _has("group", "label", "pixel", "mean")),
     "extras": Kind("extras.json, the list of the release's small tables", _extras, lambda path: path.suffix == ".json"),
 }  # fmt: skip

@@ -8,22 +8,23 @@ from resurvey.surveys.apogee_labels import NAMES
 
 
 def require(table: pd.DataFrame, columns: list[str], what: str = "the predictions") -> None:
-    """Raises ResurveyError naming the columns that are not there."""
-    missing = [column for column in columns if column not in table]
+    """Raises ResurveyError naming the columns that are not there or hold nothing."""
+    missing = [column for column in columns if column not in table or not table[column].notna().any()]
     if missing:
-        raise ResurveyError(f"{what}: there is no column {', '.join(missing)}; this figure cannot be drawn from it")
+        raise ResurveyError(f"{what}: there is no {', '.join(missing)}; this figure cannot be drawn from it")
 
 
 def labels(table: pd.DataFrame, suffixes: list[str], among: tuple[str, ...] = NAMES) -> list[str]:
-    """The labels of `among`, in their order, that have all of the columns {label}_{suffix} with a value.
+    """The labels of `among`, in their order, of which each of {label}_{suffix} is there.
 
     Raises ResurveyError when there is none.
     """
-    found = [name for name in among if all(f"{name}_{suffix}" in table for suffix in suffixes)]
+    there = {name for name in table if table[name].notna().any()}
+    found = [name for name in among if all(f"{name}_{suffix}" in there for suffix in suffixes)]
     if not found:
         wanted = ", ".join(f"{{label}}_{suffix}" for suffix in suffixes)
         raise ResurveyError(
-            f"the predictions: no label has the columns {wanted} (labels: {', '.join(among[:4])}, …); "
+            f"the predictions: no label has all of {wanted} (labels: {', '.join(among[:4])}, …); "
             "this figure cannot be drawn from them"
         )
     return found
@@ -43,12 +44,6 @@ def combined(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of combined spectra: one per star and field."""
     require(table, ["visit"])
     return table[table["visit"] == 0]
-
-
-def members(table: pd.DataFrame, cluster: str) -> pd.DataFrame:
-    """The combined spectra of a cluster's members. May be empty."""
-    rows = combined(table)
-    return rows[rows["cluster"] == cluster]
 
 
 def finite(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

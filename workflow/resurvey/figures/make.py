@@ -6,19 +6,22 @@ from resurvey import files
 from resurvey.errors import ResurveyError
 from resurvey.figures import kinds
 from resurvey.figures.inputs import Inputs
-from resurvey.figures.registry import FIGURES, find
+from resurvey.figures.registry import FIGURES, find, paper_of
 from resurvey.metrics.paper import Paper, load_paper
 
 SUFFIXES = (".pdf", ".png", ".svg", ".csv")
 
 
-def make(name: str, paths: list[str], outputs: list[str], paper: str) -> None:
-    """Draw figure `name` from `paths` into `outputs`; .csv gets the numbers behind it. Raises ResurveyError."""
+def make(name: str, paths: list[str], outputs: list[str], paper: str | None = None) -> None:
+    """Draw figure `name` from `paths` into `outputs`; .csv gets the numbers behind it. Raises ResurveyError.
+
+    paper: the one whose conventions count; None: that which lists the figure.
+    """
     module = find(name)
     wrong = [path for path in outputs if Path(path).suffix not in SUFFIXES]
     if wrong:
         raise ResurveyError(f"{wrong[0]}: a figure is written as {', '.join(SUFFIXES)}; choose one of these")
-    inputs = read_inputs(name, paths, load_paper(paper))
+    inputs = read_inputs(name, paths, load_paper(paper or paper_of(name)))
     data = module.data(inputs)
     drawn = None
     for path in outputs:

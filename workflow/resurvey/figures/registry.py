@@ -44,11 +44,17 @@ FIGURES = {
     "astronn_fig06_network": Entry("The network", ("histories",), ("network_layers",)),
     "astronn_training": Entry("Training curves", ("histories",)),
     "astronn_fig07_kiel": Entry("Kiel diagram of the predictions", ("label_table",), helps=("extras",)),
+    "astronn_fig08_offsets": Entry("Network, pipeline and The Cannon against S/N", ("label_table",)),
+    "astronn_fig09_residuals": Entry("Errors at high S/N against the label", ("label_table",), ("label_errors",)),
+    "astronn_fig10_teff": Entry("Errors at high S/N against Teff", ("label_table",), ("label_errors",)),
+    "astronn_fig11_visits": Entry("Visits against combined spectra", ("label_table",), ("label_errors",)),
+    "astronn_fig12_open_clusters": Entry("Spreads in open clusters", ("label_table",), ("cluster_spreads",)),
+    "astronn_fig13_m13": Entry("Spreads in M13", ("label_table",), ("cluster_spreads",)),
     "astronn_fig14_mg_sensitivity": Entry("Pixels that decide [Mg/H]", ("sensitivity",), ("sensitivity",), ("extras",)),
     "astronn_fig15_logg_sensitivity": Entry(
         "Pixels that decide log g", ("sensitivity",), ("sensitivity",), ("extras",)
     ),
-    "astronn_fig16_m13": Entry("Al and Mg in M13", ("label_tables", "label_targets")),
+    "astronn_fig16_al_mg": Entry("Al and Mg in M13", ("label_tables", "label_targets")),
     "astronn_fig17_alpha": Entry("α and odd-Z light elements", ("label_table",), ("abundance_planes",)),
     "astronn_fig18_others": Entry("The other elements", ("label_table",), ("abundance_planes",)),
 }
@@ -60,6 +66,15 @@ def rooms(name: str) -> list[str]:
     own = [name, *FIGURES[name].shares, "style", "inputs", "kinds", "make"]
     own += LABEL_ROOMS if name.startswith("astronn_") else []
     return [*(f"figures/{module}" for module in own), "metrics"]
+
+
+def paper_of(name: str) -> str:
+    """The paper whose file lists figure `name`. Raises ResurveyError where none does."""
+    for paper in settings.available("papers"):
+        listed = settings.read_yaml(settings.WORKFLOW / "papers" / f"{paper}.yaml").get("figures", {})
+        if any(name == entry.get("figure", key) for key, entry in listed.items()):
+            return paper
+    raise ResurveyError(f"no paper's file lists the figure {name}; name one with --paper")
 
 
 def find(name: str):

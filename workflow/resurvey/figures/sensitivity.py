@@ -11,10 +11,7 @@ from resurvey.surveys import apogee_grid
 
 RYDBERG = 109677.5834  # 1/cm, of hydrogen
 BRACKETT = range(11, 21)  # upper levels of the lines that the survey's detectors cover
-IRON = {
-    "Fe I": 16491.2
-}  # [Å, vacuum], the strong feature in the red detector that the paper names; see docs/astronn.md
-SAMPLES = {"metal_poor": ("metal-poor", label_style.NETWORK), "metal_rich": ("metal-rich", label_style.SURVEY), "all": ("all", "0.25")}  # fmt: skip
+GROUPS = {"metal_poor": ("metal-poor", label_style.NETWORK), "metal_rich": ("metal-rich stars", label_style.SURVEY), "all": ("all stars", "0.25")}  # fmt: skip
 
 
 def brackett() -> dict[str, float]:
@@ -23,29 +20,34 @@ def brackett() -> dict[str, float]:
 
 
 def data(inputs: Inputs, label: str) -> pd.DataFrame:
-    """`label, sample, n, chip, pixel, wavelength, sensitivity` [unit of the label per unit of normalised flux], `window`: whether the
-    pixel is in a window of the label's element. Raises ResurveyError when the table has not the label."""
+    """`label, group, stars, chip, pixel, wavelength, mean` [unit of the label per unit of normalised flux], `window`: whether the
+    pixel is in a window of the label's element. Groups: metal-poor and metal-rich stars, and all where there are neither.
+
+    Raises ResurveyError when the table has not the label.
+    """
     table = inputs.sensitivity
-    label_rows.require(table, ["label", "pixel", "wavelength", "sensitivity"], "the sensitivities")
+    label_rows.require(table, ["group", "label", "pixel", "mean", "stars"], "the sensitivities")
     rows = table[table["label"] == label]
     if rows.empty:
         known = ", ".join(table["label"].unique())
         raise ResurveyError(f"the sensitivities: there are none of {label} (labels in it: {known})")
-    rows = rows.assign(sample=rows.get("sample", "all"), n=rows.get("n", pd.NA))
+    if rows["group"].ne("all").any():
+        rows = rows[rows["group"] != "all"]
     pixel = rows["pixel"].to_numpy(int)
-    chips = apogee_grid.from_meta(inputs.sensitivity_meta["grid"]) if "grid" in inputs.sensitivity_meta else apogee_grid.DR13  # fmt: skip
+    chips = apogee_grid.from_meta(inputs.sensitivity_meta["grid"])
     borders = [part.stop for part in chips.slices[:-1]]
     windows, _ = inputs.extra("windows")
     inside = set()
     if windows is not None:
         label_rows.require(windows, ["element", "pixel"], "the windows")
-        inside = set(windows.loc[windows["element"] == label_style.element(label), "pixel"])
-    columns = ["label", "sample", "n", "chip", "pixel", "wavelength", "sensitivity", "window"]
+        inside = set(windows.loc[windows["element"] == label_style.BY_NAME[label].window, "pixel"])
+    columns = ["label", "group", "stars", "chip", "pixel", "wavelength", "mean", "window"]
     rows = rows.assign(
         chip=np.array(["blue", "green", "red"])[np.searchsorted(borders, pixel, "right")],
+        wavelength=chips.wavelength()[pixel],
         window=np.isin(pixel, list(inside)),
     )
-    return rows[columns].sort_values(["sample", "pixel"]).reset_index(drop=True)
+    return rows[columns].sort_values(["group", "pixel"]).reset_index(drop=True)
 
 
 def draw(data: pd.DataFrame, meta: dict) -> Figure:
@@ -54,24 +56,22 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     fig = style.figure(style.TWO_COLUMNS, 4.6)
     chips = [chip for chip in ("blue", "green", "red") if (data["chip"] == chip).any()]
     axes = fig.subplots(len(chips), 1, squeeze=False).ravel()
-    reach = 1.15 * float(np.nanmax(np.abs(data["sensitivity"]))) or 1.0
+    reach = 1.15 * float(np.nanmax(np.abs(data["mean"]))) or 1.0
     for axis, chip in zip(axes, chips, strict=True):
         part = data[data["chip"] == chip]
         first, last = part["wavelength"].min(), part["wavelength"].max()
         _windows(axis, part.drop_duplicates("pixel").sort_values("pixel"))
         axis.axhline(0, color="0.5", lw=0.5, ls=":")
-        for sample, (words, colour) in SAMPLES.items():
-            curve = part[part["sample"] == sample].sort_values("pixel")
+        for group, (words, colour) in GROUPS.items():
+            curve = part[part["group"] == group].sort_values("pixel")
             if len(curve):
-                n = curve["n"].iloc[0]
-                number = "" if pd.isna(n) else f" (N = {int(n):,})"
-                axis.plot(curve["wavelength"], curve["sensitivity"], color=colour, lw=0.6, label=words + number)
+                words += f" (N = {int(curve['stars'].iloc[0]):,})"
+                axis.plot(curve["wavelength"], curve["mean"], color=colour, lw=0.6, label=words)
         axis.set(xlim=(first, last), ylim=(-reach, 1.25 * reach))
-        for names, colour in ((brackett(), "0.35"), (IRON, style.LOW)):
-            for name, place in names.items():
-                if first < place < last:
-                    axis.axvline(place, ymax=0.86, color=colour, lw=0.5, ls=(0, (4, 2)), zorder=0)
-                    axis.annotate(name, (place, 0.88), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=6, color=colour)  # fmt: skip
+        for name, place in brackett().items():
+            if first < place < last:
+                axis.axvline(place, ymax=0.86, color="0.35", lw=0.5, ls=(0, (4, 2)), zorder=0)
+                axis.annotate(name, (place, 0.88), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=6, color="0.35")  # fmt: skip
         axis.locator_params(axis="y", nbins=5)
     handles, words = axes[0].get_legend_handles_labels()
     if data["window"].any():

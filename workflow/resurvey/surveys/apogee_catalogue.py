@@ -16,7 +16,7 @@ from resurvey.errors import ResurveyError
 from resurvey.surveys.apogee_labels import LABELS, MISSING
 
 COMMISSIONING = 1 << 1  # STARFLAG bit 1
-CANNON = {"cannon_teff": "TEFF", "cannon_logg": "LOGG", "cannon_fe_h": "FE_H"}
+CANNON = {"cannon_teff": "TEFF", "cannon_logg": "LOGG", "cannon_fe_h": "FE_H", "cannon_al_h": "AL_H"}
 
 SCHEMA = pa.schema(
     [

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 from resurvey.figures import label_rows, label_style, style
 from resurvey.figures.inputs import Inputs
+from resurvey.metrics.label_clusters import members
 
-CLUSTER = "M13"
 X, Y = "mg_h", "al_h"
 COLOURS = [label_style.NETWORK, "#cc3311", label_style.THIRD]
 
@@ -19,10 +19,10 @@ def data(inputs: Inputs) -> pd.DataFrame:
     parts = [_rows(targets[targets["split"].isin(["train", "valid"])], "training", "training set", X, Y)]
     for table in inputs.label_tables:
         columns = [f"{name}_{suffix}" for name in (X, Y) for suffix in ("pred", "total")]
-        label_rows.require(table.table, ["cluster", *columns])
-        stars = label_rows.members(table.table, CLUSTER)
+        label_rows.require(table.table, columns)
+        stars = members(table.table, inputs.paper.mg_al)
         parts.append(_rows(stars, "model", table.model, *columns[::2], *columns[1::2]))
-        if table is inputs.label_tables[0] and f"{X}_true" in stars and f"{Y}_true" in stars:
+        if table is inputs.labels:
             parts.append(_rows(stars, "survey", "ASPCAP", f"{X}_true", f"{Y}_true"))
     return pd.concat(parts, ignore_index=True)
 
@@ -51,7 +51,7 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         axis.plot(rows[X], rows[Y], "o", ms=3.4, color=colour, mec="white", mew=0.3, label=f"{name} ({len(rows)} stars)")  # fmt: skip
     members_of = data[data["kind"] != "training"]
     if members_of.empty:
-        label_style.empty(axis, f"no member of {CLUSTER} is in these tables")
+        label_style.empty(axis, f"no member of {meta['paper'].mg_al} is in these tables")
     shown = members_of if len(members_of) else data
     for label, reach in ((X, axis.set_xlim), (Y, axis.set_ylim)):
         low, high = shown[label].min(), shown[label].max()
