@@ -1,6 +1,6 @@
-"""`resurvey baselines`: majority class, median redshift, and PCA with a linear model, on the spectra of the shards."""
+"""`resurvey baselines`: majority class, median redshift or label, and PCA with a linear model, on the spectra of the shards."""
 
-HELP = "score the baselines (majority class, median z, PCA + linear) on the shards"
+HELP = "score the baselines (majority class, median z or label, PCA + linear) on the shards"
 
 
 def arguments(parser) -> None:
@@ -13,11 +13,12 @@ def arguments(parser) -> None:
 
 def run(args) -> None:
     from resurvey import files
-    from resurvey.metrics.baselines import of_shards
+    from resurvey.metrics.kinds import KINDS
     from resurvey.metrics.paper import load_paper
 
     settings = files.read_settings(args.settings)
     paths = files.numbered(args.shards, args.count)
-    result = of_shards(paths, load_paper(settings["paper"]), settings["seed"])
+    paper = load_paper(settings["paper"])
+    result = KINDS[paper.kind].baselines(paths, paper, settings["seed"])
     files.write_json(result, args.out)
     print(f"{args.out}: {result['n_train']} training and {result['n_test']} test spectra")

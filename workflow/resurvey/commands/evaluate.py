@@ -1,6 +1,6 @@
-"""`resurvey evaluate`: a catalogue's test split as the small tidy table that figures and scores read."""
+"""`resurvey evaluate`: the rows of a catalogue that figures and scores read, as a small tidy table."""
 
-HELP = "make the tidy table of the test split that figures and scores read"
+HELP = "make the tidy table that figures and scores read: the test split, of labels also visits and cluster members"
 
 
 def arguments(parser) -> None:
@@ -12,4 +12,4 @@ def arguments(parser) -> None:
 def run(args) -> None:
     from resurvey.metrics.evaluate import write_tidy
 
-    print(f"{args.out}: {write_tidy(args.catalogue, args.out)} test spectra")
+    print(f"{args.out}: {write_tidy(args.catalogue, args.out)} spectra")

@@ -12,6 +12,8 @@ def arguments(parser) -> None:
     parser.add_argument(
         "--models", nargs="*", default=[], metavar="DIR", help="folders of trained networks, for Table 4"
     )
+    parser.add_argument("--truth", metavar="FILE", help="of predicted labels: take the truth from this table of the survey's "
+                        "labels, or of those that went into a mock survey (apogee_id, teff, …)")  # fmt: skip
     parser.add_argument("--baselines", metavar="FILE", help="what the `baselines` command wrote")
     parser.add_argument("--json", action="store_true", help="print all numbers at full precision as JSON")
     parser.add_argument("--out", metavar="FILE", help="write the scorecard as CSV")
@@ -21,14 +23,20 @@ def run(args) -> None:
     import json
 
     from resurvey import files
+    from resurvey.errors import ResurveyError
     from resurvey.metrics import scorecard as card
+    from resurvey.metrics.kinds import KINDS
     from resurvey.metrics.networks import from_keras, read_networks
     from resurvey.metrics.paper import load_paper
-    from resurvey.metrics.scores import without_scores
-    from resurvey.metrics.tables import PUBLISHED, read_all
+    from resurvey.metrics.tables import PUBLISHED
 
     paper = load_paper(args.paper)
-    tables, histories = read_all(args.files)
+    kind = KINDS[paper.kind]
+    tables, histories = kind.read_all(args.files)
+    if args.truth:
+        if kind.with_truth is None:
+            raise ResurveyError(f"--truth: the tables of {paper.name} hold their truth; leave it out")
+        tables = [kind.with_truth(table, args.truth) for table in tables]
     networks: dict[str, list] = {}
     for network in read_networks(args.models) if args.models else []:
         networks.setdefault(network.meta["model"], []).append(network)
@@ -36,7 +44,7 @@ def run(args) -> None:
         networks[PUBLISHED] = from_keras(histories, paper.networks)
     baselines = files.read_json(args.baselines) if args.baselines else None
     rows = card.scorecard(paper, tables, networks, baselines)
-    left_out = [entry for table in tables for entry in (*table.left_out, *without_scores(table, paper))]
+    left_out = [entry for table in tables for entry in (*table.left_out, *kind.without_scores(table, paper))]
     if args.out:
         with files.atomic(args.out) as part:
             part.write_text(card.to_csv(rows))
@@ -51,4 +59,4 @@ def run(args) -> None:
             )
         )
     elif not args.out:
-        print(card.to_text(rows, left_out))
+        print(card.to_text(rows, left_out, paper))

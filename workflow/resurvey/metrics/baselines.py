@@ -10,7 +10,7 @@ from resurvey import __version__, files, provenance
 from resurvey.errors import ResurveyError
 from resurvey.metrics import classification as cl
 from resurvey.metrics import redshift as rs
-from resurvey.metrics.paper import Paper
+from resurvey.metrics.paper import RedshiftPaper
 
 COMPONENTS = 100
 ROWS = 20000  # spectra that are looked at, drawn at random from larger samples
@@ -70,7 +70,7 @@ def baselines(
     test_flux: np.ndarray,
     test_label: np.ndarray,
     test_z: np.ndarray,
-    paper: Paper,
+    paper: RedshiftPaper,
 ) -> dict:
     """{"trivial": {quantity: {class: value}}, "pca_linear": …, "n_train", "n_test", "components"}.
 
@@ -127,7 +127,7 @@ def _redshift_scores(true: np.ndarray, predicted: np.ndarray, limit: float) -> d
     }
 
 
-def of_shards(paths: Sequence[str | os.PathLike], paper: Paper, seed: int) -> dict:
+def of_shards(paths: Sequence[str | os.PathLike], paper: RedshiftPaper, seed: int) -> dict:
     """`baselines` of the train and test splits of some shards, at most about ROWS spectra of all; with `origin` and `share`.
 
     Raises ResurveyError when a split is empty or origins are mixed.

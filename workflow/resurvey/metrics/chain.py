@@ -1,15 +1,23 @@
 """A catalogue → the tidy table: the true class's network for the paper's scores, the predicted class's for the whole chain."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from resurvey import files
 from resurvey.catalogues.columns import classes_of
 from resurvey.errors import ResurveyError
 from resurvey.inference.calibration import calibrated
-from resurvey.metrics.layouts import COLUMNS
+from resurvey.metrics.evaluate import Plan
+from resurvey.metrics.layouts import COLUMNS, INTEGERS
 from resurvey.metrics.tables import Tidy, make_label
+
+TEXT = ("spectrum_id", "label", "class_pred")
+SOURCES = ("spectrum_id", *INTEGERS, "label", "z_label", "split", "survey_class", "survey_subclass", "survey_z", "z", "class",
+           "class_prob", "sn_median", "vdisp")  # fmt: skip
 
 
 def tidy_from_catalogue(frame: pd.DataFrame, meta: dict, path: Path | str, split: bool | None = None) -> Tidy:
@@ -68,3 +76,26 @@ def tidy_from_catalogue(frame: pd.DataFrame, meta: dict, path: Path | str, split
     )
     missing = {name: np.nan for name in COLUMNS if name not in table}
     return Tidy(table.assign(**missing)[COLUMNS].reset_index(drop=True), {**meta, "labels": labels}, left_out)
+
+
+def evaluation(catalogue: str | os.PathLike, meta: dict) -> Plan:
+    """How a catalogue of classes and redshifts becomes a tidy table: the rows of its test split, all where it has none."""
+    schema = files.open_parquet(catalogue).schema_arrow
+    names = schema.names
+    columns = [n for n in names if n in SOURCES or n.startswith(("prob_", "z_std_", "z_point_"))]
+    columns += [f"z_{label}" for label in classes_of(names)[1]]
+    split = "split" in names and any(t["split"].null_count < len(t) for t in files.row_groups(catalogue, ["split"]))
+    tidy_schema = pa.schema([(name, _kind(name, schema)) for name in COLUMNS])
+
+    def convert(table: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+        tidy = tidy_from_catalogue(table.to_pandas(), meta, catalogue, split)
+        left = {entry["reason"]: entry["n"] for entry in tidy.left_out}
+        return pa.Table.from_pandas(tidy.table, tidy_schema, preserve_index=False), left
+
+    return Plan(columns, tidy_schema, convert, {"labels": classes_of(names)[0]})
+
+
+def _kind(name: str, catalogue: pa.Schema) -> pa.DataType:
+    if name in TEXT:
+        return pa.string()
+    return catalogue.field(name).type if name in (*INTEGERS, "sn_median", "vdisp") else pa.float64()

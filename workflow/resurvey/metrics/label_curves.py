@@ -28,13 +28,6 @@ class Bins:
         return np.where(np.isfinite(values) & (found >= 0) & (found < self.count), found, -1)
 
 
-TEFF = Bins(4000.0, 75.0, 20)  # Fig. 10, and Fig. 9 for Teff
-LOGG = Bins(0.4, 0.2, 17)
-SN = Bins(0.0, 10.0, 20)  # Fig. 11
-SN_WIDE = Bins(50.0, 10.0, 25)  # Fig. 8: S/N 50 to 300
-ABUNDANCE = Bins(-2.0, 0.1, 26)  # Fig. 9 for [X/H]: the paper does not say
-
-
 def curve(
     x: np.ndarray,
     predicted: np.ndarray,

@@ -7,7 +7,8 @@ import pandas as pd
 
 from resurvey.metrics import classification as cl
 from resurvey.metrics import redshift as rs
-from resurvey.metrics.paper import Paper
+from resurvey.metrics.networks import Network
+from resurvey.metrics.paper import RedshiftPaper
 from resurvey.metrics.tables import PUBLISHED, Tidy
 
 
@@ -29,12 +30,12 @@ KINDS = {
 }
 
 
-def all_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
+def all_scores(tidy: Tidy, paper: RedshiftPaper) -> dict[tuple[str, str], Score]:
     """Every measure that the table has the columns for."""
     return {**class_scores(tidy, paper), **redshift_scores(tidy, paper)}
 
 
-def without_scores(tidy: Tidy, paper: Paper) -> list[dict]:
+def without_scores(tidy: Tidy, paper: RedshiftPaper) -> list[dict]:
     """Rows of classes that the paper does not know, which enter no measure, as {file, n, reason}."""
     others = tidy.table.loc[~tidy.table["label"].isin(paper.labels), "label"]
     names = others.fillna("none").value_counts()
@@ -43,7 +44,7 @@ def without_scores(tidy: Tidy, paper: Paper) -> list[dict]:
     return [{"file": tidy.model, "n": len(others), "reason": reason}] if len(others) else []
 
 
-def class_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
+def class_scores(tidy: Tidy, paper: RedshiftPaper) -> dict[tuple[str, str], Score]:
     """Average and per-class accuracy, and those of star, galaxy and quasar; {} for a table without predicted classes."""
     table = tidy.table
     known = table["class_pred"].notna()
@@ -81,7 +82,7 @@ def _coarse(table: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     return cl.confusion(true[inside], predicted[inside], groups), groups
 
 
-def validation_mae(tidy: Tidy, paper: Paper) -> dict[str, tuple[float, str]]:
+def validation_mae(tidy: Tidy, paper: RedshiftPaper) -> dict[str, tuple[float, str]]:
     """Limit between robust and unstable per class, with its source: the model's own, for published predictions the paper's
     Table 4 as printed; {} when a model does not say."""
     own = tidy.meta.get("val_mae") or {}
@@ -96,7 +97,7 @@ def robust_column(tidy: Tidy) -> str:
     return "z_err" if tidy.meta.get("head") == "bins" and tidy.table["z_err"].notna().any() else "z_std"
 
 
-def redshift_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
+def redshift_scores(tidy: Tidy, paper: RedshiftPaper) -> dict[tuple[str, str], Score]:
     """MAE, Δz, Good_Frac (also by S/N), NMAD, outliers, t, coverage, robust fraction per class, and means over classes."""
     scores = {}
     limits = validation_mae(tidy, paper)
@@ -120,7 +121,7 @@ def redshift_scores(tidy: Tidy, paper: Paper) -> dict[tuple[str, str], Score]:
     return scores
 
 
-def _one(rows: pd.DataFrame, label: str, kind: str, column: str, words: str, paper: Paper) -> dict:
+def _one(rows: pd.DataFrame, label: str, kind: str, column: str, words: str, paper: RedshiftPaper) -> dict:
     """Scores of one class and one kind of prediction. In the chain a missing redshift is not good; elsewhere it is left out."""
     good_true = np.isfinite(rows["z_true"])
     usable = good_true & np.isfinite(rows[column])
@@ -176,3 +177,33 @@ def _uncertainty(rows: pd.DataFrame, label: str, limit: tuple[float, str] | None
                     value, int(here.sum()), words, int((~here).sum()) + left
                 )
     return scores
+
+
+def validation_scores(networks: list[Network]) -> dict[tuple[str, str], Score]:
+    """Table 4 of some networks: best validation loss, accuracy or MAE. Point networks are told apart by their quantity."""
+    scores = {}
+    for network in networks:
+        label = network.label or "classifier"
+        point = "point_" if network.role == "point" else ""
+        for key, value in network.best.items():
+            words = {"val_loss": "minimal validation loss over the epochs", "val_acc": "maximal validation accuracy",
+                     "val_mae": "minimal validation MAE in redshift"}[key]  # fmt: skip
+            scores[f"{point}{key}", label] = Score(
+                value, int(network.meta.get("n_valid") or 0), f"{words}, {network.name}"
+            )
+    return scores
+
+
+MEASURED = [("mc_mae", "MAE", 5), ("mc_dz", "Δz", 5), ("mc_gf", "GF", 4), ("mc_nmad", "NMAD", 5), ("median_sigma", "med σ", 5),
+            ("t<3", "t<3", 4), ("robust", "robust", 3)]  # fmt: skip
+ANCHORS = ("mc_mae", "mc_gf", "t<3")
+
+
+def measured(rows: list[dict]) -> list[tuple[str, str, int]]:
+    """What of a model's rows stands in the terminal's table: (quantity, title, decimals)."""
+    sn = list(
+        dict.fromkeys(
+            row["quantity"] for row in rows if row["ours"] is not None and row["quantity"].startswith("mc_gf ")
+        )
+    )
+    return MEASURED + [(quantity, quantity.replace("mc_gf", "GF"), 3) for quantity in sn]

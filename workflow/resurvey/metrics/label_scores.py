@@ -1,0 +1,187 @@
+"""All measures of one table of predicted labels: {(quantity, label): Score}, each with its N and its convention in words."""
+
+import numpy as np
+import pandas as pd
+
+from resurvey.catalogues.label_flags import LabelFlag
+from resurvey.metrics import label_clusters as lc
+from resurvey.metrics import label_curves
+from resurvey.metrics import residuals as rs
+from resurvey.metrics.label_tables import LabelTable
+from resurvey.metrics.networks import Network
+from resurvey.metrics.paper import LabelPaper
+from resurvey.metrics.scores import Score
+
+ALL = "all"
+AGAINST_SURVEY = {  # split: which spectra its residuals are of
+    "test": "combined spectra of the test stars (Tables 1, 4)",
+    "valid": "combined spectra of the validation stars",
+    "train_visits": "individual visits of the training stars (Table 3 as the authors made it)",
+    "test_visits": "individual visits of the test stars (Table 3 as the text says)",
+}
+OUTSIDE = LabelFlag.OUTSIDE_TRAINING | LabelFlag.DWARF
+ANCHORS = ("test_sigma_mad", "self_sigma_mad")
+MEASURED = [("test_median", "test median", 3), ("test_sigma_mad", "test σMAD", 3), ("test_coverage_1", "<1σ", 3),
+            ("test_coverage_2", "<2σ", 3), ("self_median", "visits median", 3), ("self_sigma_mad", "visits σMAD", 3),
+            ("mae_sn50", "MAE S/N 50", 3)]  # fmt: skip
+
+
+def all_scores(found: LabelTable, paper: LabelPaper) -> dict[tuple[str, str], Score]:
+    """Every measure that the table has the rows and columns for."""
+    return {
+        **_against_survey(found),
+        **_against_itself(found, paper),
+        **_growth(found),
+        **_clusters(found, paper),
+        **_seconds(found),
+    }
+
+
+def without_scores(found: LabelTable, paper: LabelPaper) -> list[dict]:
+    """Labels that the paper does not know, which no printed number stands beside, as {file, n, reason}."""
+    others = [label for label in found.labels if label not in paper.labels]
+    reason = f"labels that are not among the {len(paper.labels)} of {paper.name}: {', '.join(others)}"
+    return [{"file": found.model, "n": len(found.table), "reason": reason}] if others else []
+
+
+def measured(rows: list[dict]) -> list[tuple[str, str, int]]:
+    """What of a model's rows stands in the terminal's table: (quantity, title, decimals)."""
+    return MEASURED
+
+
+def _pairs(rows: pd.DataFrame, label: str, reference: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions, references and total uncertainties of the rows where the first two are known."""
+    values = [rows[name].to_numpy(float) for name in (f"{label}_pred", reference, f"{label}_total")]
+    known = np.isfinite(values[0]) & np.isfinite(values[1])
+    return tuple(value[known] for value in values)
+
+
+def _residual_scores(
+    name: str, label: str, rows: pd.DataFrame, reference: str, words: str
+) -> dict[tuple[str, str], Score]:
+    predicted, true, _ = _pairs(rows, label, reference)
+    n, left = len(predicted), len(rows) - len(predicted)
+    if not n:
+        return {}
+    off = predicted - true
+    return {
+        (f"{name}_median", label): Score(rs.median(off), n, f"median of {words}", left),
+        (f"{name}_sigma_mad", label): Score(rs.mad_std(off), n, f"1.4826… MAD about the median of {words}", left),
+    }
+
+
+def _against_survey(found: LabelTable) -> dict[tuple[str, str], Score]:
+    """Tables 1, 3 and 4: residuals against the survey's labels; beside them uncertainties and their coverage."""
+    scores = {}
+    for split, spectra in AGAINST_SURVEY.items():
+        rows = found.table[found.table["split"] == split]
+        for label in found.labels:
+            words = f"network − survey, {spectra}"
+            scores |= _residual_scores(split, label, rows, f"{label}_true", words)
+            predicted, true, total = _pairs(rows, label, f"{label}_true")
+            known = np.isfinite(total)
+            n, left = int(known.sum()), len(rows) - int(known.sum())
+            if not n:
+                continue
+            scores[f"{split}_total", label] = Score(rs.median(total), n, f"median total uncertainty, {spectra}", left)
+            for k, gauss in ((1, 0.6827), (2, 0.9545)):
+                value = rs.coverage(predicted, true, total, k)
+                words = f"fraction with |network − survey| < {k} total uncertainty, {spectra}; a Gaussian gives {gauss}"
+                scores[f"{split}_coverage_{k}", label] = Score(value, n, words, left)
+    return scores
+
+
+def _against_itself(found: LabelTable, paper: LabelPaper) -> dict[tuple[str, str], Score]:
+    """Table 2 and Fig. 11: individual visits of the test stars against the same network on their combined spectra."""
+    rows = label_curves.self_pairs(found.table)
+    if rows.empty:
+        return {}
+    scores = {}
+    low, high = paper.mae_at_sn
+    words = "network on individual visits − network on the combined spectrum of the same test star"
+    for label in found.labels:
+        scores |= _residual_scores("self", label, rows, f"{label}_combined", words)
+        value, n = label_curves.mae_at(rows, label, low, high)
+        if n:
+            scores["mae_sn50", label] = Score(value, n, f"median |{words}| at {low:g} ≤ S/N < {high:g}")
+    return scores
+
+
+def _growth(found: LabelTable) -> dict[tuple[str, str], Score]:
+    """How much larger the total uncertainty is outside the training range, where the table has flags."""
+    rows = found.table[(found.table["visit"] == 0) & found.table["flags"].notna()]
+    outside = (rows["flags"].to_numpy(float).astype(int) & int(OUTSIDE)) != 0
+    scores = {}
+    for label in found.labels:
+        total = rows[f"{label}_total"].to_numpy(float)
+        out, inside = total[outside & np.isfinite(total)], total[~outside & np.isfinite(total)]
+        if len(out) and len(inside):
+            words = "median total uncertainty of combined spectra flagged OUTSIDE_TRAINING or DWARF, over that of the others"
+            scores["total_ratio_outside", label] = Score(rs.median(out) / rs.median(inside), len(out), words)
+    return scores
+
+
+def _clusters(found: LabelTable, paper: LabelPaper) -> dict[tuple[str, str], Score]:
+    """Figs 12, 13, 16 and §4.3: means and spreads of the members of star clusters."""
+    scores = {}
+    for cluster in paper.clusters:
+        stars = lc.members(found.table, cluster)
+        if stars.empty:
+            continue
+        for row in lc.spreads(stars, found.labels).itertuples():
+            if not row.n:
+                continue
+            label = row.label if row.scale == "x_h" else row.label.removesuffix("_h") + "_fe"
+            who = "" if row.source == "network" else "survey_"
+            stands = f"members of {cluster} with STARFLAG 0, {row.source}"
+            left = len(stars) - row.n
+            scores[f"{who}mean {cluster}", label] = Score(row.mean, row.n, f"mean, {stands}", left)
+            scores[f"{who}spread {cluster}", label] = Score(row.spread, row.n, f"1.4826… MAD, {stands}", left)
+            over = Score(row.spread_over_sqrt_n, row.n, f"1.4826… MAD / √N, {stands}", left)
+            scores[f"{who}spread_over_sqrt_n {cluster}", label] = over
+    spread, uncertainty, n = lc.homogeneity(found.table, paper.open_clusters, found.labels)
+    if n:
+        present = [name for name in paper.open_clusters if len(lc.members(found.table, name))]
+        partial = len(present) < len(paper.open_clusters)
+        of = f"over all [X/H] of {' and '.join(present)}"
+        scores["open_cluster_spread", ALL] = Score(
+            spread, n, f"mean of the spreads (1.4826… MAD) {of}", partial=partial
+        )
+        words = f"mean of the members' median total uncertainties {of}"
+        scores["open_cluster_uncertainty", ALL] = Score(uncertainty, n, words, partial=partial)
+    stars = lc.members(found.table, paper.mg_al)
+    if {"mg_h", "al_h"} <= set(found.labels):
+        value = rs.correlation(stars["mg_h_pred"], stars["al_h_pred"])
+        if np.isfinite(value):
+            words = f"Pearson's coefficient of [Al/H] with [Mg/H], members of {paper.mg_al}"
+            scores[f"mg_al_correlation {paper.mg_al}", ALL] = Score(value, len(stars), words)
+    return scores
+
+
+def _seconds(found: LabelTable) -> dict[tuple[str, str], Score]:
+    """§7.1: what a prediction costs, as the predictions say."""
+    passes = found.meta.get("passes")
+    n = len(found.table)
+    words = {
+        "with_dropout": f"seconds per spectrum with {passes} Monte Carlo passes, where it was predicted",
+        "without_dropout": "seconds per spectrum without dropout, where it was predicted",
+    }
+    seconds = found.meta.get("seconds_per_spectrum") or {}
+    return {(f"seconds_{way}", ALL): Score(seconds[way], n, text) for way, text in words.items() if way in seconds}
+
+
+def network_scores(networks: list[Network]) -> dict[tuple[str, str], Score]:
+    """What the networks say of themselves: size, training set, loss and error (in units of the labels' spread) of the last epoch."""
+    scores = {}
+    for network in networks:
+        meta, n = network.meta, int(network.meta.get("n_valid") or 0)
+        for key, words in (("parameters", "trainable parameters"), ("n_train", "training spectra")):
+            if meta.get(key):
+                scores[key, ALL] = Score(meta[key], int(meta.get("n_train") or 0), f"{words}, {network.name}")
+        for key in ("val_loss", "val_mae"):
+            if key in network.history:
+                value = float(network.history[key].iloc[-1])
+                scores[key, ALL] = Score(
+                    value, n, f"{key} of the last epoch, labels in units of their spread, {network.name}"
+                )
+    return scores
