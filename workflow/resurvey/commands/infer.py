@@ -1,6 +1,6 @@
 """`resurvey infer`: all networks of a model on one shard."""
 
-HELP = "predict classes and redshifts of one shard"
+HELP = "predict what a model gives for one shard: classes and redshifts, or labels"
 
 
 def arguments(parser) -> None:
@@ -9,7 +9,10 @@ def arguments(parser) -> None:
     parser.add_argument("--models", required=True, metavar="DIR", help="folder of the models")
     parser.add_argument("--model", required=True, metavar="NAME")
     parser.add_argument(
-        "--settings", required=True, metavar="JSON", help="{networks: {network: model}, engine, skip_below}"
+        "--settings",
+        required=True,
+        metavar="JSON",
+        help="{networks: {network: model}, engine, skip_below, inference, seed}",
     )
     parser.add_argument("--out", required=True, metavar="FILE")
     parser.add_argument("--threads", type=int, default=1)
@@ -26,16 +29,17 @@ def run(args) -> None:
     import torch
 
     from resurvey.inference.engines import on_gpu
-    from resurvey.inference.models import find_homes, load_model
-    from resurvey.inference.predict import Predictor, predict_shard
+    from resurvey.inference.families import load
+    from resurvey.inference.models import find_homes
+    from resurvey.inference.predict import predict_shard
 
     torch.set_num_threads(threads)
     settings = files.read_settings(args.settings)
     engine = settings.get("engine", "auto")
     homes = settings.get("networks") or find_homes(args.models, args.model)
-    model = load_model(args.models, args.model, homes)
+    family, model = load(args.models, args.model, homes)
     with gpus.lease(1) if on_gpu(engine) else contextlib.nullcontext():
-        predictor = Predictor(model, engine, settings.get("skip_below", 0.0), threads)
+        predictor = family.predictor(model, settings, threads)
         started = time.perf_counter()
         rows = predict_shard(args.shard, predictor, homes, args.out)
     rate = rows / max(time.perf_counter() - started, 1e-9)

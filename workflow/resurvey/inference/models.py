@@ -1,6 +1,7 @@
 """Trained networks from their folders, checked: the weights are those that model.json speaks of."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from safetensors.torch import load_file
 
 from resurvey import files, provenance
 from resurvey.errors import ResurveyError
+from resurvey.networks.bcnn import LabelNetwork
 from resurvey.networks.build import Network, build
 
 
@@ -18,7 +20,7 @@ class Trained:
 
     name: str
     about: dict
-    network: Network
+    network: Network | LabelNetwork
 
 
 @dataclass
@@ -87,24 +89,28 @@ def find_homes(models: str | os.PathLike, model: str) -> dict[str, str]:
 
 
 def load_model(models: str | os.PathLike, model: str, homes: dict[str, str]) -> Model:
-    """The networks of `homes` ({network: the model in whose folder it lives}) as one model.
+    """The networks of `homes` ({network: the model in whose folder it lives}) as one model of classes and redshifts.
 
     Raises ResurveyError when there is not exactly one classifier, or networks disagree in grid, classes or origin.
     """
     loaded = [load_network(Path(models, home, network), network) for network, home in homes.items()]
+    built = assemble(model, loaded, str(Path(models, model)))
+    provenance.common_origin((str(Path(models, homes[t.name], t.name)), t.about) for t in loaded)
+    return built
+
+
+def assemble(name: str, loaded: Sequence[Trained], where: str) -> Model:
+    """The model of some loaded networks; `where` begins the message of the ResurveyError for what does not fit together."""
     classifiers = [trained for trained in loaded if trained.about["role"] == "classifier"]
     if len(classifiers) != 1:
-        raise ResurveyError(
-            f"{Path(models, model)}: {len(classifiers)} classifiers among its networks ({', '.join(homes) or 'none'}); a model needs one"
-        )
-    provenance.common_origin((str(Path(models, homes[t.name], t.name)), t.about) for t in loaded)
-    built = Model(model, classifiers[0])
+        names = ", ".join(trained.name for trained in loaded) or "none"
+        raise ResurveyError(f"{where}: {len(classifiers)} classifiers among its networks ({names}); a model needs one")
+    built = Model(name, classifiers[0])
     for trained in loaded:
         for key in ("grid", "classes"):
             if trained.about[key] != classifiers[0].about[key]:
                 raise ResurveyError(
-                    f"{Path(models, homes[trained.name], trained.name)}: its {key} differ from those of {classifiers[0].name}; "
-                    "train both on one dataset"
+                    f"{where}: the {key} of {trained.name} differ from those of {classifiers[0].name}; train both on one dataset"
                 )
         if trained.about["role"] != "classifier":
             group = built.redshift if trained.about["role"] == "redshift" else built.point

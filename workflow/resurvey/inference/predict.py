@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,19 @@ class Predictor:
         A network is skipped for the spectra whose probability of its class is below `skip_below`; 0 skips none.
         """
         return self._predict(flux, self.engine, self.skip_below)
+
+    def columns(self, spectrum_ids: Sequence[str], flux: np.ndarray) -> dict[str, np.ma.MaskedArray]:
+        """The same for spectra with names, which classes and redshifts do not depend on."""
+        return self.predict(flux)
+
+    def opened(self, spectrum_ids: Sequence[str], flux: np.ndarray) -> dict:
+        """Settle on the engine; what the metadata say of it."""
+        difference = self.settle(flux)
+        return {
+            "precision": self.engine.precision,
+            "skip_below": self.skip_below,
+            "engine_difference": difference,
+        }
 
     def _predict(self, flux: np.ndarray, engine: Engine, skip_below: float) -> dict[str, np.ma.MaskedArray]:
         inputs = self.shared.inputs(torch.from_numpy(np.require(flux, np.float32, ["C", "W"])))
@@ -121,8 +135,9 @@ def compare(mine: dict, reference: dict) -> dict:
     return found
 
 
-def predict_shard(shard: str | os.PathLike, predictor: Predictor, homes: dict[str, str], out: str | os.PathLike) -> int:
-    """Write the predictions of a shard; returns its rows. Memory is that of the networks and ROWS spectra.
+def predict_shard(shard: str | os.PathLike, predictor, homes: dict[str, str], out: str | os.PathLike) -> int:
+    """Write the predictions of a shard by a predictor of any family (families.py); returns its rows. Memory is that of the networks
+    and ROWS spectra.
 
     Raises ResurveyError when the shard's grid is not the networks', or spectra and networks are real and mock.
     """
@@ -136,35 +151,28 @@ def predict_shard(shard: str | os.PathLike, predictor: Predictor, homes: dict[st
         "trained_on": predictor.model.origin,
         "engine": predictor.engine.name,
         "precision": predictor.engine.precision,
-        "skip_below": predictor.skip_below,
         "code_version": __version__,
     }
     total, writer = 0, None
     with files.atomic(out) as part:
         for batch in iterate(shard, ROWS, ["spectrum_id", "flux"]):
-            flux = batch.flux
+            names = batch.table["spectrum_id"].combine_chunks()
             if writer is None:
-                about["engine_difference"] = predictor.settle(flux)
-                about["precision"] = predictor.engine.precision
-                writer = pq.ParquetWriter(
-                    part, files.with_meta(predictor.schema(), about), compression="zstd", **files.CHECKSUMS
-                )
-            columns = predictor.predict(flux)
-            arrays = [
-                batch.table["spectrum_id"].combine_chunks(),
-                *(pa.array(column.data, mask=np.ma.getmaskarray(column)) for column in columns.values()),
-            ]
+                about |= predictor.opened(names.to_pylist(), batch.flux)
+                writer = _writer(part, predictor, about)
+            columns = predictor.columns(names.to_pylist(), batch.flux)
+            arrays = [names, *(pa.array(c.data, mask=np.ma.getmaskarray(c)) for c in columns.values())]
             writer.write_batch(pa.record_batch(arrays, schema=writer.schema))
-            total += len(flux)
-        if writer is None:
-            writer = pq.ParquetWriter(
-                part, files.with_meta(predictor.schema(), about), compression="zstd", **files.CHECKSUMS
-            )
-        writer.close()
+            total += len(batch.flux)
+        (writer or _writer(part, predictor, about)).close()
     return total
 
 
-def _check(shard: str | os.PathLike, meta: dict, model: Model) -> None:
+def _writer(path: Path, predictor, about: dict) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, files.with_meta(predictor.schema(), about), compression="zstd", **files.CHECKSUMS)
+
+
+def _check(shard: str | os.PathLike, meta: dict, model) -> None:
     if meta.get("grid") != model.grid:
         raise ResurveyError(
             f"{Path(shard)}: its grid {meta.get('grid')} is not that of the networks of {model.name}, {model.grid}; "
