@@ -169,7 +169,7 @@ def run_folder(
             **ABOUT,
             "engine": "torch",
             "passes": 100,
-            "seconds_per_spectrum": {"with_dropout": 0.02 + 0.02 * number, "without_dropout": 0.001},
+            "seconds_per_star": {"with_dropout": 0.02 + 0.02 * number, "without_dropout": 0.001},
         }
         files.write_table(predictions(table, 50 + number), paths["predictions"] / f"{number:04d}.parquet", meta)
     paths["targets"] = folder / "targets.parquet"

@@ -26,7 +26,9 @@ def one(pred=None, network=None, origin="mock", **changes):
     predicted = predictions.to_pylist()[0]
     predicted |= {name: float(value) for name, value in zip(samples.LABELS, samples.CENTRE, strict=True)} | (pred or {})
     row = row.replace_schema_metadata(files.with_meta(row.schema, {"origin": origin, "grid": samples.GRID}).metadata)
-    return assemble(pa.Table.from_pylist([predicted], predictions.schema), row, None, [network or samples.network()]).to_pylist()[0]
+    return assemble(
+        pa.Table.from_pylist([predicted], predictions.schema), row, None, [network or samples.network()]
+    ).to_pylist()[0]
 
 
 def test_a_good_star():
@@ -132,8 +134,8 @@ def test_merge(run):
     assert len(table) == sum(len(samples.spectra(24, n)) for n in (0, 1))
     keys = list(zip(*(table[name].to_pylist() for name in ("location_id", "apogee_id", "visit")), strict=True))
     assert keys == sorted(keys) and table["visit"].to_pylist()[:3] == [0, 1, 2]
-    assert meta["kind"] == "labels" and meta["labels"] == samples.LABELS and meta["passes"] == 100
-    assert meta["seconds_per_spectrum"] == pytest.approx({"with_dropout": 0.03, "without_dropout": 0.001})
+    assert meta["n_valid"] == {"bcnn_censored": 20} and meta["labels"] == samples.LABELS and meta["passes"] == 100
+    assert meta["seconds_per_star"] == pytest.approx({"with_dropout": 0.03, "without_dropout": 0.001})
     assert meta["order"] == ["location_id", "apogee_id", "visit", "spectrum_id"]
     assert table.schema.field("teff_total").metadata[b"unit"] == b"K"
     assert b"[dex]" in table.schema.field("mg_h").metadata[b"description"]

@@ -97,7 +97,7 @@ def catalogue_columns(prediction_names: Iterable[str]) -> list[Column]:
 
 def about(models: list[dict]) -> dict:
     """What the catalogue's provenance says of such networks beside their names."""
-    return {"kind": "labels", "labels": models[0].get("labels"), "parameters": models[0].get("parameters")}
+    return {"labels": models[0].get("labels"), "n_valid": {model["network"]: model.get("n_valid") for model in models}}
 
 
 def assemble(predictions: pa.Table, spectra: pa.Table, calibration: dict | None, models: list[dict]) -> pa.Table:

@@ -17,7 +17,7 @@ from resurvey.catalogues.ordered import Run, in_order, limited, merged
 from resurvey.errors import ResurveyError
 
 ROWS_PER_GROUP = 1 << 15  # of the catalogue: the rows that are in memory, and few enough groups for a short footer
-SECONDS = "seconds_per_spectrum"  # {with_dropout, without_dropout}: what Monte Carlo predictions say of their cost
+SECONDS = "seconds_per_star"  # {with_dropout, without_dropout}: what Monte Carlo predictions say of their cost
 INFERENCE = ("passes", "variance", SECONDS)  # what Monte Carlo predictions say of how they were made
 ORIGIN_SHARD = "_shard"  # column that says of a row which shard it is from, while it is merged
 

@@ -57,6 +57,14 @@ FIGURES = {
     "astronn_fig16_al_mg": Entry("Al and Mg in M13", ("label_tables", "label_targets")),
     "astronn_fig17_alpha": Entry("α and odd-Z light elements", ("label_table",), ("abundance_planes",)),
     "astronn_fig18_others": Entry("The other elements", ("label_table",), ("abundance_planes",)),
+    "astronn_table1": Entry("Residuals at high S/N", ("label_table",), ("astronn_residuals", "booktabs")),
+    "astronn_table2": Entry("Visits against combined spectra", ("label_table",), ("astronn_residuals", "booktabs")),
+    "astronn_table3": Entry("Smaller training sets", ("label_tables",), ("astronn_residuals", "booktabs")),
+    "astronn_table4": Entry(
+        "Residuals with the pipeline's normalisation",
+        ("label_table",),
+        ("astronn_table1", "astronn_residuals", "booktabs"),
+    ),
 }
 LABEL_ROOMS = ["label_rows", "label_style"]  # of figures of stellar labels
 

@@ -49,8 +49,8 @@ def baselines(
 
 
 def of_shards(paths: Sequence[str | os.PathLike], paper: LabelPaper, seed: int) -> dict:
-    """`baselines` of the combined spectra of the train and test splits of some shards, at most about ROWS of all; with `origin`
-    and `share`. Raises ResurveyError when a split is empty or origins are mixed."""
+    """`baselines` of the combined spectra of the train and test splits of some shards, at most about ROWS of all; with `origin`,
+    `dataset` and `share`. Raises ResurveyError when a split is empty or origins are mixed."""
     origin = provenance.common_origin((str(path), files.read_meta(path)) for path in paths)
     total = sum(files.open_parquet(path).metadata.num_rows for path in paths)
     share = min(1.0, ROWS / max(total, 1))
@@ -79,4 +79,11 @@ def of_shards(paths: Sequence[str | os.PathLike], paper: LabelPaper, seed: int) 
         if not rows:
             raise ResurveyError(f"{paths[0]} …: no spectrum is in the {name} split; baselines need train and test")
     arrays = [np.concatenate(columns) for rows in splits.values() for columns in zip(*rows, strict=True)]
-    return {**baselines(*arrays, paper.labels), "origin": origin, "share": share, "code_version": __version__}
+    dataset = files.read_meta(paths[0]).get("dataset")
+    return {
+        **baselines(*arrays, paper.labels),
+        "origin": origin,
+        "dataset": dataset,
+        "share": share,
+        "code_version": __version__,
+    }

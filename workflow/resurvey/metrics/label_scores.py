@@ -166,7 +166,7 @@ def _seconds(found: LabelTable) -> dict[tuple[str, str], Score]:
         "with_dropout": f"seconds per spectrum with {passes} Monte Carlo passes, where it was predicted",
         "without_dropout": "seconds per spectrum without dropout, where it was predicted",
     }
-    seconds = found.meta.get("seconds_per_spectrum") or {}
+    seconds = found.meta.get("seconds_per_star") or {}
     return {(f"seconds_{way}", ALL): Score(seconds[way], n, text) for way, text in words.items() if way in seconds}
 
 

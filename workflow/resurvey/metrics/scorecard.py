@@ -40,12 +40,17 @@ def scorecard(paper: Paper, tables: list, networks: dict[str, list[Network]], ba
         scores = {**(kind.scores(table, paper) if table else {}), **kind.network_scores(trained)}
         printed = paper.printed(model, meta)
         base = {"model": model, "head": meta.get("head"), "survey": survey_words(meta)}
-        same_test = baselines if baselines and model != PUBLISHED else {}
+        same_test = baselines if baselines and _same_spectra(baselines, model, meta) else {}
         rows += [
             _row(key, score, printed.get(key), _beside(same_test, paper, key), base) for key, score in scores.items()
         ]
         rows += [_row(key, None, entry, (None, None), base) for key, entry in printed.items() if key not in scores]
     return rows
+
+
+def _same_spectra(baselines: dict, model: str, meta: dict) -> bool:
+    """Whether the baselines were scored on the test spectra of this model."""
+    return model != PUBLISHED and baselines.get("dataset") in (None, meta.get("dataset"))
 
 
 def _beside(baselines: dict, paper: Paper, key: tuple[str, str]) -> tuple[float | None, float | None]:
