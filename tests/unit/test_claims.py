@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from resurvey import claims, cli, files
@@ -19,6 +20,7 @@ import sys, time
 from pathlib import Path
 from resurvey import claims, files
 claims.HEARTBEAT, claims.STALE, claims.POLL = 0.05, {STALE}, 0.02
+claims.PACKAGE = Path(claims.__file__)
 out, seconds, how = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
 def say(text):
     print(text, flush=True)
@@ -29,7 +31,7 @@ while True:
                 with files.atomic(out) as part:
                     part.write_text(f"{{sys.argv[5]}} ")
                     say("at work")
-                    time.sleep(seconds)
+                    time.sleep(seconds) if seconds else sys.stdin.read()
                     if how == "fails":
                         sys.exit("failed")
         break
@@ -39,12 +41,16 @@ while True:
 
 
 class Hand:
-    """A process that makes a file in some seconds; what it says is read line by line."""
+    """A process that makes a file, in some seconds or when it is let go; what it says is read line by line."""
 
     def __init__(self, out, seconds=0.0, how="works", command="make", name="A"):
         arguments = [str(out), str(seconds), how, command, name]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", HAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", HAND, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.said = ""
 
@@ -56,7 +62,7 @@ class Hand:
         raise AssertionError(f"never said {words!r}: {self.said} {self.process.stderr.read()}")
 
     def end(self):
-        rest, _ = self.process.communicate(timeout=20)
+        rest, _ = self.process.communicate(timeout=60)  # closes its stdin: it is let go
         self.said += rest
         return self.process.returncode
 
@@ -79,7 +85,7 @@ def make(path, say, command="make", name="same", outputs=None):
 
 def test_a_second_hand_waits_and_takes_what_the_first_made(tmp_path):
     out = tmp_path / "model.json"
-    first = Hand(out, 0.6).until("at work")
+    first = Hand(out).until("at work")
     second = Hand(out).until("waiting for it")
     assert f"process {first.process.pid} on " in second.said
     assert (first.end(), second.end()) == (0, 0)
@@ -91,7 +97,7 @@ def test_a_second_hand_waits_and_takes_what_the_first_made(tmp_path):
 
 def test_another_command_waits_and_then_works(tmp_path):
     out = tmp_path / "figure.pdf"
-    first = Hand(out, 0.4, name="A").until("at work")
+    first = Hand(out, name="A").until("at work")
     second = Hand(out, name="B").until("waiting for it")
     assert (first.end(), second.end()) == (0, 0)
     assert out.read_text() == "B "
@@ -103,7 +109,7 @@ def test_what_a_failing_hand_left_unmade_is_made(tmp_path, was_there):
     out = tmp_path / "model.json"
     if was_there:
         out.write_text("of yesterday")
-    first = Hand(out, 0.4, "fails").until("at work")
+    first = Hand(out, how="fails").until("at work")
     second = Hand(out).until("waiting for it")
     assert (first.end(), second.end()) == (1, 0)
     assert "at work" in second.said
@@ -136,11 +142,11 @@ def test_a_hand_that_stood_still_for_too_long_writes_nothing_and_takes_the_other
     elsewhere(tmp_path / ".model.json.claim")
     os.kill(first.process.pid, signal.SIGSTOP)
     began = time.monotonic()
-    second = Hand(out, 1.0).until("at work")
+    second = Hand(out).until("at work")
     assert time.monotonic() - began >= STALE
     os.kill(first.process.pid, signal.SIGCONT)
     first.until("lost").until("waiting for it")
-    assert (first.end(), second.end()) == (0, 0)
+    assert (second.end(), first.end()) == (0, 0)
     assert "taken as it is" in first.said
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
 
@@ -193,13 +199,28 @@ def _second(out, table):
         return to_do
 
 
-def test_all_outputs_must_be_there_to_be_taken(tmp_path):
+def test_all_outputs_must_be_there_to_be_taken(tmp_path, monkeypatch):
     began = time.time_ns()
     out, fits = tmp_path / "c.parquet", tmp_path / "c.fits"
     out.write_text("")
     assert not claims._made_since(began - 10**9, [out, fits], [])
     fits.write_text("")
+    monkeypatch.setattr(claims, "PACKAGE", Path(claims.__file__))
     assert claims._made_since(began - 10**9, [out, fits], [str(out), str(fits)])
+
+
+def test_what_a_command_writes_beside_its_products_is_no_input(tmp_path, monkeypatch):
+    """A mock survey's files are newer than its claim, and its folder is named on the command line."""
+    monkeypatch.setattr(claims, "PACKAGE", tmp_path / "code")
+    (tmp_path / "code").mkdir()
+    truth = tmp_path / "archive/truth/sdss.parquet"
+    began = time.time_ns() - 10**9
+    for path in (tmp_path / "archive/dr16/plate.fits", truth):
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    argv = ["mock-archive", "--out", str(tmp_path / "archive")]
+    assert claims._made_since(began, [truth], argv, tmp_path / "archive")
+    assert not claims._made_since(began, [truth], argv)
 
 
 def test_a_live_claim_is_put_back(tmp_path, quick):

@@ -122,7 +122,7 @@ def _wait_for(
         if mine is not None:
             if waited_for is None:
                 return mine
-            if waited_for.command == command and _made_since(waited_for.began, outputs, argv):
+            if waited_for.command == command and _made_since(waited_for.began, outputs, argv, folder):
                 path.unlink()
                 say(f"{outputs[0]}: was made by {waited_for} with the same command; taken as it is")
                 return None
@@ -253,11 +253,11 @@ def _sweep(outputs: Sequence[Path], folder: Path | None) -> None:
             part.unlink(missing_ok=True)
 
 
-def _made_since(began: int, outputs: Sequence[Path], argv: Sequence[str]) -> bool:
+def _made_since(began: int, outputs: Sequence[Path], argv: Sequence[str], folder: Path | None = None) -> bool:
     """Are all outputs newer than `began` [ns], and all that the command names or is made of older?"""
     if not all(output.exists() and output.stat().st_mtime_ns >= began for output in outputs):
         return False
-    own = {outputs[0].parent.absolute(), *(output.absolute() for output in outputs)}
+    own = {path.absolute() for path in (*outputs, outputs[0].parent, folder or outputs[0])}
     named = [Path(word) for word in argv if "\n" not in word and len(word) < 1000]
     inputs = [path for path in named if path.exists() and path.absolute() not in own]
     return all(changed <= began for path in [*inputs, PACKAGE] for changed in _changes(path, own))

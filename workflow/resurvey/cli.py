@@ -51,7 +51,7 @@ def _work(args: argparse.Namespace, argv: list[str]) -> int:
     made = outputs(args)
     if not made or made[0].is_dir():  # nothing to claim; a folder where a file belongs is for the command to refuse
         return args.run(args) or 0
-    folder = made[0].parent if args.products else None
+    folder = Path(args.out) if args.products else None
     while True:
         try:
             with claims.hold(made, argv, lambda text: complain(f"resurvey {args.command}: {text}"), folder) as to_do:
