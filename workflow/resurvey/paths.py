@@ -90,6 +90,14 @@ class Paths:
     def examples_file(self, paper: str) -> str:
         return f"{self.run}/{paper}/tables/examples.parquet"
 
+    def star_file(self, paper: str) -> str:
+        """One star's spectrum in each dataset of the paper."""
+        return f"{self.run}/{paper}/tables/example_star.parquet"
+
+    def sensitivity_file(self, model: str) -> str:
+        """How much each pixel moves each label of a model."""
+        return f"{self.run}/{self.settings['models'][model]['paper']}/tables/sensitivity_{model}.parquet"
+
     def baselines_file(self, paper: str) -> str:
         return f"{self.run}/{paper}/tables/baselines.json"
 
@@ -103,11 +111,21 @@ class Paths:
         """The dataset of the paper's first model: its sample figures and baselines are of this one."""
         return self.settings["models"][self.first_model(paper)]["dataset"]
 
+    def datasets_of(self, paper: str) -> list[str]:
+        """The datasets of the paper's models, that of the first one first."""
+        return list(dict.fromkeys(self.settings["models"][model]["dataset"] for model in self.models_of(paper)))
+
     def figure_names(self, paper: str) -> list[str]:
         """Figures of a paper whose model this run has; sample figures belong to the paper's first model."""
         figures = self.settings["papers"][paper]["figures"]
         first = self.first_model(paper)
         return [name for name, entry in figures.items() if entry.get("model", first) in self.settings["models"]]
+
+    def figure_models(self, paper: str, figure: str) -> list[str]:
+        """The model that a figure shows, and those beside it, as far as this run has them."""
+        entry = self.settings["papers"][paper]["figures"][figure]
+        wanted = [entry.get("model", self.first_model(paper)), *entry.get("beside", [])]
+        return [model for model in wanted if model in self.settings["models"]]
 
     def figure_file(self, paper: str, figure: str, kind: str) -> str:
         return f"{self.run}/{paper}/figures/{figure}.{kind}"

@@ -29,6 +29,7 @@ network_homes, network_folders, network_files = PATHS.network_homes, PATHS.netwo
 prediction_files, catalogue_files, table_file = PATHS.prediction_files, PATHS.catalogue_files, PATHS.table_file
 first_model, models_of, dataset_of = PATHS.first_model, PATHS.models_of, PATHS.dataset_of
 figure_names, figure_files, scorecard_files = PATHS.figure_names, PATHS.figure_files, PATHS.scorecard_files
+figure_models = PATHS.figure_models
 
 # A job finds the package beside its rules, with this interpreter or, under --sdm conda, with its environment's own.
 PYTHON = "python" if "conda" in map(str, workflow.deployment_settings.deployment_method) else sys.executable
@@ -145,19 +146,48 @@ def calibration_of(model):
 
 def conventions(paper, *more):
     """What of the paper's file decides its figures; a changed threshold redraws them."""
-    keys = ("good_fraction", "snr_bins", "table4_mae", "table1", *more)
-    return as_json(**{key: SETTINGS["papers"][paper].get(key) for key in keys})
+    keys = ("good_fraction", "snr_bins", "table4_mae", "table1", "measures", *more)
+    return as_json(**{key: SETTINGS["papers"][paper][key] for key in keys if key in SETTINGS["papers"][paper]})
 
 
-def figure_inputs(needs, model):
+def trained_networks(models):
+    """Folders of networks; they are there when their model.json and history.csv are."""
+    folders = [folder for model in models for folder in network_folders(model)]
+    return [f"{folder}/{name}" for folder in folders for name in ("model.json", "history.csv")], folders
+
+
+def of_paper(file):
+    """One file per paper, that of the first of the models."""
+    return lambda models: [file(SETTINGS["models"][models[0]]["paper"])]
+
+
+def of_dataset(file):
+    """One file per dataset, that of the first of the models."""
+    return lambda models: [file(SETTINGS["models"][models[0]]["dataset"])]
+
+
+# What figures are drawn from, by the kinds of resurvey/figures/kinds.py: the files of some models, the figure's own first; or
+# (files that trigger the figure, what its command reads) where these differ.
+FIGURE_INPUTS = {
+    "table": lambda models: [table_file(models[0])],
+    "targets": of_dataset(PATHS.targets_file),
+    "examples": of_paper(PATHS.examples_file),
+    "histories": trained_networks,
+    "label_table": lambda models: [table_file(models[0])],
+    "label_tables": lambda models: [table_file(model) for model in models],
+    "label_targets": of_dataset(PATHS.targets_file),
+    "star": of_paper(PATHS.star_file),
+    "sensitivity": lambda models: [PATHS.sensitivity_file(models[0])],
+    "extras": of_dataset(lambda dataset: extras_of(SETTINGS["datasets"][dataset]["release"])[0]),
+}
+
+
+def figure_inputs(kinds, models):
     """(files that trigger the figure, what its command reads)."""
-    dataset = SETTINGS["models"][model]["dataset"]
-    if needs == "histories":
-        folders = network_folders(model)
-        return [f"{folder}/{name}" for folder in folders for name in ("model.json", "history.csv")], folders
-    one = {
-        "table": table_file(model),
-        "targets": f"{RUN}/{dataset}/targets.parquet",
-        "examples": f"{RUN}/{SETTINGS['models'][model]['paper']}/tables/examples.parquet",
-    }[needs]
-    return [one], [one]
+    triggers, sources = [], []
+    for kind in kinds:
+        found = FIGURE_INPUTS[kind](models)
+        trigger, source = found if isinstance(found, tuple) else (found, found)
+        triggers += trigger
+        sources += source
+    return triggers, sources

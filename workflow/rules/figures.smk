@@ -22,12 +22,55 @@ rule examples:
         "resurvey examples --shards {params.shards} --count {params.n_shards} --targets {input.targets} --out {output} 2> {log}"
 
 
+rule example_star:
+    # One star's spectrum as each of a paper's datasets has it, for the figure that compares their normalisations.
+    input:
+        shards=lambda wildcards: [verified(dataset) for dataset in PATHS.datasets_of(wildcards.paper)],
+        targets=lambda wildcards: [PATHS.targets_file(dataset) for dataset in PATHS.datasets_of(wildcards.paper)],
+    output:
+        f"{RUN}/{{paper}}/tables/example_star.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/example_star/{{paper}}.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        shards=lambda wildcards: [f"{RUN}/{dataset}/shards" for dataset in PATHS.datasets_of(wildcards.paper)],
+        n_shards=lambda wildcards: [n_shards(dataset) for dataset in PATHS.datasets_of(wildcards.paper)],
+        star=lambda wildcards: SETTINGS["papers"][wildcards.paper]["measures"]["star"],
+        code=code_digest("figures/example_star"),
+    shell:
+        "resurvey example-star --shards {params.shards} --count {params.n_shards} --targets {input.targets} --star {params.star}"
+        " --out {output} 2> {log}"
+
+
+rule sensitivity:
+    # How much each pixel moves each label, over stars at random: of a few shards, for each has some of every kind.
+    input:
+        shards=lambda wildcards: verified(SETTINGS["models"][wildcards.model]["dataset"]),
+        networks=lambda wildcards: network_files(wildcards.model),
+    output:
+        f"{RUN}/{{paper}}/tables/sensitivity_{{model}}.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/sensitivity/{{paper}}/{{model}}.log",
+    conda:
+        "../../envs/networks.yaml"
+    threads: 1
+    params:
+        shards=lambda wildcards: shard_files(SETTINGS["models"][wildcards.model]["dataset"])[:10],
+        models=f"{RUN}/models",
+        seed=SETTINGS["seed"],
+        code=code_digest("inference/sensitivity", "inference/labels", "networks"),
+    shell:
+        "resurvey sensitivity --shard {params.shards} --models {params.models} --model {wildcards.model} --seed {params.seed}"
+        " --out {output} --threads {threads} 2> {log}"
+
+
 for paper in SETTINGS["papers"]:
     for figure in figure_names(paper):
         entry = SETTINGS["papers"][paper]["figures"][figure]
         drawing = entry.get("figure", figure)
-        model = entry.get("model", first_model(paper))
-        triggers, sources = figure_inputs(FIGURES[drawing].needs, model)
+        model = figure_models(paper, figure)[0]
+        triggers, sources = figure_inputs(FIGURES[drawing].kinds, figure_models(paper, figure))
 
         rule:
             name:

@@ -14,6 +14,7 @@ CERTAIN = (
 )
 FE_H, X_FE = (-2.0, 0.6), (-0.6, 0.8)
 BINS = (65, 56)  # of 0.04 and 0.025 dex
+COLUMNS, ROW = 4, 1.3  # panels in a row; inch
 SOURCES = {"pred": "network", "true": "ASPCAP"}
 
 
@@ -51,7 +52,13 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     """Pairs of panels, the network's left of the pipeline's, on one logarithmic scale of counts."""
     names = list(dict.fromkeys(data["label"]))
     panels = [(name, source) for name in names for source in SOURCES.values()]
-    fig, axes = label_style.grid(len(panels), 4, 1.35, sharex=True, sharey=True)
+    rows = -(-len(panels) // COLUMNS)
+    width, height = style.TWO_COLUMNS, ROW * rows + 0.65
+    fig = style.figure(width, height)
+    fig.set_layout_engine("none")
+    style.footer(fig, meta)
+    below = 0.55 / height
+    axes = label_style.touching(fig, len(panels), COLUMNS, (0.5 / width, 1 - 0.75 / width, below, 1 - 0.08 / height))
     edges = [np.linspace(*reach, n + 1) for reach, n in zip((FE_H, X_FE), BINS, strict=True)]
     norm, image = LogNorm(1, max(int(data["n"].max()), 2)), None
     for number, (axis, (name, source)) in enumerate(zip(axes, panels, strict=True)):
@@ -67,12 +74,12 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         axis.set(xlim=FE_H, ylim=X_FE, xticks=[-1.5, -1, -0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
         label_style.corner(axis, f"[{label_style.element(name)}/Fe]", size=7)
         label_style.corner(axis, source, "upper right", 6.3, color="0.3")
-        if number + 4 >= len(panels):
-            axis.tick_params(labelbottom=True)
-            axis.set_xlabel("[Fe/H]")
-    fig.supylabel("[X/Fe]", fontsize=8.5)
+        if number + COLUMNS >= len(panels):
+            axis.set_xlabel("[Fe/H]", labelpad=1)
+        if number % COLUMNS == 0:
+            axis.set_ylabel("[X/Fe]", labelpad=1)
     if image is not None:
-        bar = fig.colorbar(image, ax=axes, aspect=45, pad=0.01, shrink=0.6)
-        bar.set_label("stars per bin")
-    style.footer(fig, meta)
+        tall = min(3.0, height - 0.7) / height
+        bar = fig.colorbar(image, cax=fig.add_axes((1 - 0.62 / width, 0.5 - tall / 2 + below / 2, 0.1 / width, tall)))
+        bar.set_label("stars per bin", labelpad=1)
     return fig

@@ -32,6 +32,6 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     at = data.groupby("label")[["mae_50", "n_50"]].first()
     extra = {}
     for label, row in at.iterrows():
-        form = ".0f" if label_style.BY_NAME[label].unit == "K" else ".3f"
-        extra[label] = f"{row['mae_50']:{form}}" if row["n_50"] else "none at S/N 50"
+        form = "{:.0f} K" if label_style.BY_NAME[label].unit == "K" else "{:.3f}"
+        extra[label] = form.format(row["mae_50"]) if row["n_50"] else "none at S/N 50"
     return label_errors.draw(data, meta, "S/N of the visit", "median |visit − combined|", extra)

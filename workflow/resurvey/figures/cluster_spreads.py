@@ -8,7 +8,7 @@ from resurvey.figures.inputs import Inputs
 from resurvey.metrics.label_clusters import homogeneity, members, spreads
 
 LEAST = 3  # stars from which a spread is shown
-LOOKS = {"network": ("o", label_style.NETWORK, "network"), "survey": ("s", label_style.SURVEY, "ASPCAP")}
+LOOKS = {"network": ("o", label_style.NETWORK, "network", -0.13), "survey": ("s", label_style.SURVEY, "ASPCAP", 0.13)}
 
 
 def data(inputs: Inputs, clusters: list[str]) -> pd.DataFrame:
@@ -40,11 +40,11 @@ def draw(data: pd.DataFrame, meta: dict, title: str = "") -> Figure:
         rows = data[data["cluster"] == cluster]
         stars = int(rows["stars"].iloc[0])
         shown = rows[rows["n"] >= LEAST]
-        for source, (mark, colour, words) in LOOKS.items():
+        for source, (mark, colour, words, aside) in LOOKS.items():
             part = shown[shown["source"] == source]
-            x = part["label"].map(place)
+            x = part["label"].map(place) + aside
             if source == "network" and len(part):
-                axis.bar(x, part["total"], width=0.34, color=label_style.MODEL, alpha=0.35, lw=0, label="median total uncertainty")  # fmt: skip
+                axis.bar(x, part["total"], width=0.26, color=label_style.MODEL, alpha=0.35, lw=0, label="median total uncertainty")  # fmt: skip
             axis.plot(x, part["spread"], mark, ms=4, color=colour, mec="white", mew=0.3, label=words)
         if shown.empty:
             label_style.empty(axis, f"no member of {cluster} is in this table" if not stars else f"{stars} members: too few for a spread")  # fmt: skip

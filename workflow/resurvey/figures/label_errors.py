@@ -72,10 +72,8 @@ def _axes(fig: Figure, wide: list[str], rest: list[str], rows: int, above: float
         found |= {label: fig.add_subplot(spec[0, i]) for i, label in enumerate(wide)}
         top -= (TOP + gap) / height
     if rest:
-        spec = fig.add_gridspec(rows, COLUMNS, left=left, right=right, top=top, bottom=top - ROW * rows / height, wspace=0, hspace=0)  # fmt: skip
-        for i, label in enumerate(rest):
-            axis = found[label] = fig.add_subplot(spec[i // COLUMNS, i % COLUMNS])
-            axis.tick_params(labelleft=i % COLUMNS == 0, labelbottom=i + COLUMNS >= len(rest))
+        box = (left, right, top - ROW * rows / height, top)
+        found |= dict(zip(rest, label_style.touching(fig, len(rest), COLUMNS, box), strict=True))
     return found
 
 

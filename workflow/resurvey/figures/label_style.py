@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from resurvey.figures import style
 from resurvey.surveys.apogee_labels import BY_NAME, NAMES
 
 NETWORK, SURVEY, THIRD, TRUTH = "#0072b2", "#d55e00", "#009e73", "0.15"  # network, ASPCAP, The Cannon, what was put in
@@ -28,15 +27,18 @@ def element(label: str) -> str:
     return BY_NAME[label].symbol.removeprefix("[").removesuffix("/H]")
 
 
-def grid(n: int, columns: int, height: float, width: float = style.TWO_COLUMNS, **shared) -> tuple[Figure, list]:
-    """A figure of n small panels, `columns` in a row, each `height` inches; the last row may be short."""
+def touching(fig: Figure, n: int, columns: int, box: tuple[float, float, float, float]) -> list:
+    """n panels without gaps between them, `columns` in a row, within `box` (left, right, bottom, top as fractions of the figure).
+
+    Numbers stand at the left and below the lowest panel of each column. For figures without a layout engine.
+    """
     rows = -(-n // columns)
-    fig = style.figure(width, rows * height + 0.45)
-    fig.get_layout_engine().set(hspace=0.02, wspace=0.02, h_pad=0.02, w_pad=0.02)
-    axes = fig.subplots(rows, columns, squeeze=False, **shared).ravel()
-    for axis in axes[n:]:
-        axis.remove()
-    return fig, list(axes[:n])
+    left, right, bottom, top = box
+    spec = fig.add_gridspec(rows, columns, left=left, right=right, bottom=bottom, top=top, wspace=0, hspace=0)
+    axes = [fig.add_subplot(spec[i // columns, i % columns]) for i in range(n)]
+    for i, axis in enumerate(axes):
+        axis.tick_params(labelleft=i % columns == 0, labelbottom=i + columns >= n)
+    return axes
 
 
 def empty(axis, words: str) -> None:
