@@ -6,12 +6,28 @@ from collections.abc import Callable
 from resurvey.errors import ResurveyError
 
 STAGES = {
-    "catalogue": {"sdss": "archive.catalogue:fetch_sdss", "apogee": "archive.catalogue:fetch_apogee"},
-    "targets": {"sdss": "targets.build:build", "apogee": "targets.apogee:build"},
-    "plan": {"sdss": "archive.plan:make", "apogee": "archive.plan_stars:make"},
-    "estimate": {"sdss": "archive.plan:estimate", "apogee": "archive.plan_stars:estimate"},
-    "mock_spectra": {"sdss": "archive.plan:mock_spectra", "apogee": "archive.plan_stars:mock_spectra"},
-    "mock": {"sdss": "archive.mock_sdss:build", "apogee": "archive.mock_apogee:build"},
+    "catalogue": {
+        "sdss": "archive.catalogue:fetch_sdss",
+        "apogee": "archive.catalogue:fetch_apogee",
+        "desi": "archive.catalogue:fetch_desi",
+    },
+    "targets": {"sdss": "targets.build:build", "apogee": "targets.apogee:build", "desi": "targets.desi:build"},
+    "plan": {"sdss": "archive.plan:make", "apogee": "archive.plan_stars:make", "desi": "archive.plan_healpix:make"},
+    "estimate": {
+        "sdss": "archive.plan:estimate",
+        "apogee": "archive.plan_stars:estimate",
+        "desi": "archive.plan_healpix:estimate",
+    },
+    "mock_spectra": {
+        "sdss": "archive.plan:mock_spectra",
+        "apogee": "archive.plan_stars:mock_spectra",
+        "desi": "archive.plan_healpix:mock_spectra",
+    },
+    "mock": {
+        "sdss": "archive.mock_sdss:build",
+        "apogee": "archive.mock_apogee:build",
+        "desi": "archive.mock_desi:build",
+    },
 }
 
 

@@ -3,8 +3,9 @@
 
 if ARCHIVE["kind"] == "mock":
     MOCK_ROOMS = {
-        "sdss": ("simulate/[!a]*", "archive/mock_[!a]*"),
+        "sdss": ("simulate/[!ad]*", "simulate/distributions", "archive/mock_[!ad]*"),
         "apogee": ("simulate/apogee_*", "archive/mock_apogee*", "archive/mock_fits", "archive/mock_columns"),
+        "desi": ("simulate/[!a]*", "archive/mock_desi*"),
     }
 
     rule mock_archive:

@@ -20,8 +20,9 @@ rule verify:
 
 
 SHARD_ROOMS = {
-    "sdss": ("shards/[!a]*", "surveys/[!a]*"),
-    "apogee": ("shards", "surveys/apogee_*", "surveys/registry", "surveys/spectrum"),
+    "sdss": ("shards/[!ad]*", "surveys/[!ad]*", "surveys/decode"),
+    "apogee": ("shards/[!d]*", "surveys/apogee_*", "surveys/registry", "surveys/spectrum"),
+    "desi": ("shards/[!a]*", "surveys/desi_*", "surveys/registry", "surveys/spectrum"),
 }
 
 

@@ -9,7 +9,7 @@ from resurvey.archive.release import Release
 from resurvey.archive.transfer import Transfer
 from resurvey.errors import ResurveyError
 from resurvey.stages import worker
-from resurvey.surveys import apogee_catalogue, sdss_catalogue
+from resurvey.surveys import apogee_catalogue, desi_catalogue, sdss_catalogue
 
 
 def fetch(settings: dict, raw: Path, out: Path) -> int:
@@ -43,6 +43,15 @@ def fetch_apogee(settings: dict, raw: Path, out: Path) -> int:
         cannon=raw / tables["cannon"]["path"] if "cannon" in tables else None,
         clusters=clusters,
     )
+
+
+def fetch_desi(settings: dict, raw: Path, out: Path) -> int:
+    """DESI: zall-pix of the release. `settings`: as for Release. Raises ResurveyError if the catalogue cannot be had."""
+    release = Release.from_settings(settings)
+    path = release.settings["catalogue"]
+    rows = _require(release, raw, [Wanted(path=path, expected_bytes=int(release.settings["catalogue_bytes"]))])
+    meta = {"origin": release.origin, "release": release.name, "code_version": __version__, "root": release.root}
+    return desi_catalogue.extract(raw / path, out, {**meta, "catalogue": path, "files": _origin_of(rows)})
 
 
 def fetch_sdss(settings: dict, raw: Path, out: Path) -> int:

@@ -21,7 +21,8 @@ SLOW_PER_S = 4.0  # requests a second at which archives have been seen to answer
 BYTES_PER_S = 1.0e7  # of one client
 HELP_DESK_BYTES = 1.0e12  # above it, SDSS asks to be written to, and offers Globus
 
-ROUTES = {"lite": "spec-lite", "plate": "spPlate", "array": "arrays", "apstar": "apStar", "aspcapstar": "aspcapStar"}
+ROUTES = {"lite": "spec-lite", "plate": "spPlate", "array": "arrays", "apstar": "apStar", "aspcapstar": "aspcapStar",
+          "coadd": "DESI coadd"}  # fmt: skip
 
 COLUMNS = ["shard", "plate", "mjd", "fiberid", "run2d"]  # of the targets
 STARS = [
@@ -33,6 +34,7 @@ STARS = [
     "file",
     "product",
 ]  # of the targets of a survey of stars
+HEALPIX = ["shard", "survey", "program", "healpix", "in_file"]  # of the targets of a survey laid out by sky pixels
 SCHEMA = pa.schema(
     [
         ("shard", pa.string()),
@@ -53,6 +55,8 @@ def read_targets(path: str | os.PathLike) -> pa.Table:
     names = open_parquet(path).schema_arrow.names
     if "location_id" in names:
         return read_table(path, STARS)
+    if "healpix" in names:
+        return read_table(path, HEALPIX)
     return read_table(path, ["shard", "file"] if "file" in names else COLUMNS)
 
 

@@ -72,9 +72,14 @@ class Release:
         return next((entry.get("sha1") for entry in tables if entry["path"] == path), None)
 
     def checksum_name(self, directory: str) -> str | None:
-        """Name of a directory's checksum file: its last four path components joined by `_`; None where there is none."""
+        """Name of a directory's checksum file; None where the release has none.
+
+        `last_four_joined`: the last four components of its path, joined by `_`; `path_joined`: all of those below the folder `below`.
+        """
         rule = self.settings.get("checksum")
-        if not rule or rule["name"] != "last_four_joined":
+        if not rule or rule["name"] not in ("last_four_joined", "path_joined"):
             return None
         whole = f"{self.settings.get('prefix', '')}/{directory}".strip("/").split("/")
-        return "_".join(whole[-4:]) + rule["suffix"]
+        if rule["name"] == "last_four_joined":
+            return "_".join(whole[-4:]) + rule["suffix"]
+        return "_".join(whole[whole.index(rule["below"]) + 1 :]) + rule["suffix"] if rule["below"] in whole else None

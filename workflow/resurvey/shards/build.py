@@ -6,6 +6,7 @@ from resurvey import __version__
 from resurvey.errors import ResurveyError
 from resurvey.files import damaged, read_meta, read_table
 from resurvey.shards.apogee import build_apogee
+from resurvey.shards.desi import build_desi
 from resurvey.shards.job import Job
 from resurvey.shards.published import build_published
 from resurvey.shards.sdss import build_sdss
@@ -15,6 +16,7 @@ BUILDERS = {
     ("sdss", "archive"): build_sdss,
     ("sdss", "published"): build_published,
     ("apogee", "archive"): build_apogee,
+    ("desi", "archive"): build_desi,
 }  # (the release's survey, the dataset's source): a Job → {expected, read, rejected}
 
 

@@ -97,8 +97,7 @@ class ArchiveSpectra:
         if self._open is None or self._open[0] != path:
             self._stack.close()
             self._open = None
-            with _opened(path) as handle:
-                _require(path, hashlib.file_digest(handle, row["algorithm"]).hexdigest(), row)
+            check_digest(path, row)
             try:
                 hdus = self._stack.enter_context(registry.open_fits(path))
                 self._open = (path, Plate(hdus, path.name))
@@ -106,6 +105,12 @@ class ArchiveSpectra:
                 self._unusable[path] = str(error)
                 raise
         return self._open[1]
+
+
+def check_digest(path: Path, row: dict) -> None:
+    """Read a raw file through, for files that are too large to be held. Raises as checked_bytes()."""
+    with _opened(path) as handle:
+        _require(path, hashlib.file_digest(handle, row["algorithm"]).hexdigest(), row)
 
 
 def checked_bytes(path: Path, row: dict) -> bytes:

@@ -1,8 +1,8 @@
 """Files of other surveys and kinds, given by mistake: what they are, in words for the user."""
 
 _HINT = (
-    "this version reads SDSS, BOSS and eBOSS spectra (spec, spSpec, spPlate), APOGEE spectra (apStar, aspcapStar, apVisit) "
-    "and plain text with wavelength and flux"
+    "this version reads SDSS, BOSS and eBOSS spectra (spec, spSpec, spPlate), APOGEE spectra (apStar, aspcapStar, apVisit), "
+    "DESI spectra (coadd, spectra) and plain text with wavelength and flux"
 )
 
 
@@ -31,7 +31,9 @@ def _kind(hdus) -> str:
             return "is a LAMOST medium-resolution (MRS) spectrum, which is not supported"
         return "is a LAMOST low-resolution (LRS) spectrum, which is not supported yet"
     if names & {"B_FLUX", "R_FLUX", "Z_FLUX", "BRZ_FLUX"}:
-        return "is a DESI coadd or spectra file, which is not supported yet"
+        return "is a DESI coadd or spectra file of which an arm's wavelengths or fluxes are missing"
+    if "REDSHIFTS" in names and "TSNR2" in names:
+        return "is a DESI redrock file, which holds redshifts and no spectra: give the coadd file beside it"
     if "REDSHIFTS" in names or "ZCATALOG" in names:
         return "is a DESI redshift catalogue, which holds no spectra"
     if "APOGEE" in origin or "APOGEE_ID" in {c.upper() for c in columns}:

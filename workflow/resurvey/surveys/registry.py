@@ -13,6 +13,7 @@ from resurvey.errors import ResurveyError
 from resurvey.surveys import (
     apogee_star,
     apogee_visit,
+    desi_coadd,
     foreign,
     sdss_fast,
     sdss_plate,
@@ -23,7 +24,7 @@ from resurvey.surveys import (
 )
 from resurvey.surveys.spectrum import Rejected, Spectrum
 
-FITS_READERS = (sdss_spec, sdss_spspec, apogee_star, apogee_visit, sdss_plate, spectra_table)
+FITS_READERS = (sdss_spec, sdss_spspec, apogee_star, apogee_visit, desi_coadd, sdss_plate, spectra_table)
 SKY = "is a sky fibre; class and redshift mean nothing there"
 FAST_LIMIT = 16 << 20  # larger files are opened, not read whole
 
@@ -83,7 +84,8 @@ def open_fits(path: Path, data: bytes | None = None) -> Iterator[object]:
         warnings.simplefilter("ignore", UserWarning)
         size = path.stat().st_size if data is None else len(data)
         try:
-            hdus = fits.open(path if data is None else io.BytesIO(data), memmap=data is None, lazy_load_hdus=False)
+            memmap = None if data is None else False  # None: mapped, but images of unsigned integers, which cannot be, are read
+            hdus = fits.open(path if data is None else io.BytesIO(data), memmap=memmap, lazy_load_hdus=False)
             spans = [(hdu.fileinfo()["datLoc"], hdu.size) for hdu in hdus]
         except Exception as error:  # astropy raises many kinds on damaged files; all mean the same to the user
             raise ResurveyError(f"{path}: is a damaged FITS file ({error}); fetch it again") from error
