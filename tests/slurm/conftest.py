@@ -66,7 +66,7 @@ def literal(slurm, tmp_path_factory):
 
 @pytest.fixture
 def cluster(literal):
-    """The project after its first run, its profile as it was; whatever a test leaves in the queue is cancelled."""
+    """The project after its first run, its profile as it was; whatever a test leaves, in the queue or locked, is removed."""
     project, master = literal
     assert master.code == 0, master.said[-6000:]
     profile = project.folder / "slurm" / "config.yaml"
@@ -74,3 +74,5 @@ def cluster(literal):
     yield project
     profile.write_text(before)
     project.cancel_all()
+    for lock in (project.folder / ".snakemake/locks").glob("*.lock"):  # of a test that failed in the middle
+        lock.unlink()

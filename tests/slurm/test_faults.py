@@ -140,7 +140,8 @@ def test_a_node_that_goes_down_and_comes_back(cluster, local):
         finally:  # refused where the node has come back by itself
             subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], stderr=subprocess.DEVNULL)
         until("the node", lambda: not any("DOWN" in node.state for node in queue.nodes()))
-        # Slurm lets a job wait for two minutes after it has lost its node.
+        # Slurm lets a job that has lost its node wait for two minutes, until its remains are gone; one may look instead.
+        until("the end of its remains", lambda: not remains(job.id))
         subprocess.run(["scontrol", "update", f"jobid={job.id}", "starttime=now"], stderr=subprocess.DEVNULL)
         master.succeeds()
     finally:
@@ -150,3 +151,9 @@ def test_a_node_that_goes_down_and_comes_back(cluster, local):
     assert jobs[0].id == job.id
     assert len(jobs) > 1 or jobs[0].restarts == 1
     assert cluster.weights(network) == local.weights(network)
+
+
+def remains(job: str) -> list[str]:
+    """Slurm's own processes of a job on this machine."""
+    text = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return re.findall(rf"^slurmstepd: \[{job}\..*", text, flags=re.M)
