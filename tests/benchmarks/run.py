@@ -50,6 +50,11 @@ BENCHMARKS = {
     "continuum": Benchmark(
         "bench_continuum.py", "Continuum normalisation of APOGEE spectra", "--spectra 64 --rounds 2"
     ),
+    "monte_carlo": Benchmark(
+        "bench_monte_carlo.py",
+        "A hundred passes of astroNN's network with dropout",
+        "--stars 4 --passes 20 --rounds 1 --steps 16",
+    ),
     "redrock": Benchmark(
         "bench_redrock.py", "redrock and our networks on the same mock spectra", "--run smoke --per-class 1"
     ),

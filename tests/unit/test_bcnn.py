@@ -8,20 +8,18 @@ import pytest
 import torch
 import toy_labels as toy
 from resurvey.errors import ResurveyError
-from resurvey.networks.bcnn import MaxNormLinear, dropouts, with_masks, without_dropout
+from resurvey.networks.bcnn import MaxNormLinear, NarrowConv, dropouts, with_masks, without_dropout
 from resurvey.networks.build import build
 from resurvey.settings import overlay, read_yaml
+from resurvey.simulate import apogee_windows
 from resurvey.surveys.apogee_labels import LABELS, NAMES
 from resurvey.training.labels import LabelHyper
 from resurvey.training.optimise import make_optimizer
 from resurvey.training.windows import runs
 
 PAPER = read_yaml("workflow/papers/astronn.yaml")
-# Pixels of the DR14 windows (astroNN's aspcap_l31c masks), for made-up windows of the same sizes
-SIZES = {
-    "c_h": 3806, "ci_h": 557, "n_h": 3776, "o_h": 505, "na_h": 13, "mg_h": 106, "al_h": 51, "si_h": 102, "p_h": 24, "s_h": 8, "k_h": 16,
-    "ca_h": 19, "ti_h": 31, "tiii_h": 28, "v_h": 29, "cr_h": 46, "mn_h": 70, "co_h": 24, "ni_h": 206,
-}  # fmt: skip
+# Pixels of the DR14 windows (astroNN's aspcap_l31c masks), for made-up windows of the same sizes; [Fe/H] needs none
+SIZES = {f"{element.lower()}_h": size for element, size in apogee_windows.SIZES.items() if element != "Fe"}
 
 
 def architecture(model: str) -> dict:
@@ -170,6 +168,15 @@ def test_even_kernels_are_padded_as_keras_does():
         x[0, 50] = 1
         seen = network.full.before_dropout(x)[0, 0].nonzero().flatten().tolist()
     assert seen == list(range(46, 54))
+
+
+def test_narrow_convolutions_are_convolutions():
+    layer = NarrowConv(3, 5, 4)
+    x = torch.randn(2, 3, 20, requires_grad=True)
+    found, expected = layer(x), torch.nn.functional.conv1d(x, layer.weight, layer.bias)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    mine, theirs = (torch.autograd.grad(y.square().sum(), [x, layer.weight, layer.bias]) for y in (found, expected))
+    torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,8 @@ class TorchEngine:
     def _room(self) -> int:
         """Passes (of one or of many spectra) that fit at a time."""
         spec = self.network.spec
-        each = 40 * spec["pixels"] * sum(spec["filters"])  # bytes: integers of the masks, layers before and after them
+        # bytes: integers of the masks, layers before and after them, shifted spectra of the convolution
+        each = 4 * spec["pixels"] * (10 * sum(spec["filters"]) + spec["kernel"] * spec["filters"][0])
         free = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else 4e9
         return max(1, int(SHARE * free / each))
 
