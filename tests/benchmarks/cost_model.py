@@ -24,12 +24,13 @@ from observe import environment, processes
 
 HOUR = 3600.0
 NETWORKS = 67  # of one model of the paper: a classifier, 6 ensembles of 10, 6 single networks
+CLASSIFIER_STEPS = 9.1e6  # spectra × epochs of its training, the longest
 STEPS = 55.5e6  # spectra × epochs of its trainings: 182,000 for the classifier, 14,000 for each of 66 others, 50 times
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A number, its unit, how it was found (`measured`, `derived`, `assumed`, `stated` by the archive) and where."""
+    """A number, its unit, how it was found (`measured`, `derived` from others, `assumed`) and where."""
 
     value: float
     unit: str
@@ -42,8 +43,8 @@ PIECES = {
     "start_shard": Piece(0.9, "core s per job", "measured", "--check --sizes 20"),
     "start_infer": Piece(1.9, "core s per job", "measured", "`resurvey infer` of 32 and 160 spectra with 7 and 61 networks"),
     "start_network": Piece(0.11, "core s per job and network", "measured", "the same: reading and compiling a network"),
-    "scheduling": Piece(4.5, "core s per Slurm job", "measured", "tests/slurm/overhead.py: two starts of Snakemake"),
-    "turn": Piece(25.0, "s from a job's end to its successor", "measured", "tests/slurm/overhead.py: the profile's polls"),
+    "scheduling": Piece(1.9, "core s per Slurm job", "measured", "tests/slurm/overhead.py: Snakemake in the job"),
+    "turn": Piece(25.0, "s from a job's end to its successor", "measured", "tests/slurm/full_release.py: finished jobs are seen every 21 s, then a job starts"),
     "targets": Piece(4.5e-6, "core s per spectrum", "measured", "docs/archives.md: 26 s for 5.8 million"),
     "fetch": Piece(1.5e-3, "core s per request", "measured", "--check: copied from a folder, digest checked"),
     "digest": Piece(1.5e-9, "core s per byte", "measured", "--check: raw files, copied and digested"),
@@ -59,7 +60,7 @@ PIECES = {
     "prediction_file": Piece(15_000, "bytes per shard", "measured", "--check --sizes 20: names, types and networks in the file's end"),
     "catalogue_bytes": Piece(456, "bytes per spectrum", "measured", "bench_merge.py: 181 as Parquet, 275 as FITS"),
     "rate": Piece(1.0e7, "bytes/s from an archive", "assumed", "archive/plan.py"),
-    "requests": Piece(20.0, "requests/s at an archive's etiquette", "stated", "archive/plan.py: 4 connections, 0.15 s and 0.05 s"),
+    "requests": Piece(20.0, "requests/s at an archive's etiquette", "assumed", "archive/plan.py: 4 connections, 0.15 s and 0.05 s"),
 }  # fmt: skip
 
 
@@ -79,7 +80,6 @@ class Survey:
     shards: int
     pixels: float = 1.0
     networks: int = NETWORKS
-    networks_steps: float = STEPS
 
 
 SURVEYS = [
@@ -91,13 +91,18 @@ SURVEYS = [
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of a run: jobs, core-seconds in all, GPU-seconds in all, bytes that it leaves."""
+    """A stage of a run: jobs, core-seconds in all, GPU-seconds in all, bytes that it leaves, the longest job's share."""
 
     name: str
     jobs: int
     cores: float
     gpu: float = 0.0
     disk: float = 0.0
+    longest: float = 0.0
+
+    def hours(self, seconds: float, wide: int) -> float:
+        """Hours of so many seconds of work on `wide` cores or GPUs: no sooner than its longest job."""
+        return seconds / HOUR * max(1 / min(wide, self.jobs), self.longest)
 
 
 def start_of_infer(survey: Survey) -> float:
@@ -117,7 +122,7 @@ def stages(survey: Survey) -> list[Stage]:
         Stage("infer", s, s * start_of_infer(survey) + n * p * survey.networks * piece("infer"), n * survey.networks * forward / piece("gpu"),
               n * piece("prediction_bytes") + s * piece("prediction_file")),
         Stage("catalogue", 1, piece("start") + n * piece("merge"), disk=n * piece("catalogue_bytes")),
-        Stage("train", survey.networks // 5, survey.networks_steps * p * piece("train"), survey.networks_steps * 3 * forward / piece("gpu")),
+        Stage("train", 13, STEPS * p * piece("train"), STEPS * 3 * forward / piece("gpu"), longest=CLASSIFIER_STEPS / STEPS),
     ]  # fmt: skip
 
 
@@ -136,13 +141,10 @@ def report(survey: Survey, cores: int, gpus: int) -> str:
     lines = [f"### {survey.name}: {survey.spectra:.3g} spectra in {survey.shards} shards", "",
              f"| stage | jobs | core-hours | hours on {cores} cores | GPU-hours | hours on {gpus} GPUs | disk |", "|---|---|---|---|---|---|---|"]  # fmt: skip
     for stage in stages(survey):
-        wide = min(cores, stage.jobs)
-        gpu = (
-            (f"{stage.gpu / HOUR:.2g}", f"{stage.gpu / HOUR / min(gpus, stage.jobs):.2g}") if stage.gpu else ("–", "–")
-        )
+        gpu = (f"{stage.gpu / HOUR:.2g}", f"{stage.hours(stage.gpu, gpus):.2g}") if stage.gpu else ("–", "–")
         disk = f"{stage.disk / 1e9:,.3g} GB" if stage.disk else "–"
         lines.append(
-            f"| {stage.name} | {stage.jobs} | {stage.cores / HOUR:.2g} | {stage.cores / HOUR / wide:.2g} | {gpu[0]} | {gpu[1]} | {disk} |"
+            f"| {stage.name} | {stage.jobs} | {stage.cores / HOUR:.2g} | {stage.hours(stage.cores, cores):.2g} | {gpu[0]} | {gpu[1]} | {disk} |"
         )
     hours = transfer(survey) / HOUR
     lines.append(f"| archive | – | – | {hours:.3g} h at one archive's rate | – | – | – |")

@@ -6,6 +6,7 @@ at a time. Where more than FAN_IN overlap, groups of FAN_IN are first merged int
 
 import bisect
 import heapq
+import itertools
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +15,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from resurvey import files
 
 FAN_IN = 16  # tables that are open at the same time
 PIECE = 4096  # rows of each that are in memory, once they are temporary files
@@ -93,17 +91,22 @@ def limited(runs: list[Run], scratch: str | os.PathLike, key: Sequence[str]) -> 
 
 
 def _spilled(runs: list[Run], scratch: Path, key: Sequence[str]) -> Run:
-    """Some runs as one, in a file that is read by pieces and removed once it has been read."""
-    path = scratch / f"{uuid.uuid4().hex}.parquet"
-    writer = None
-    for table in merged(runs, key):
-        if writer is None:
-            writer = pq.ParquetWriter(path, table.schema, compression="lz4")
-        writer.write_table(table, row_group_size=PIECE)
-    writer.close()
+    """Some runs as one, in a file that is read by pieces and removed once it has been read.
+
+    An Arrow stream: the list of row groups that a Parquet file ends with would be larger than the pieces.
+    """
+    path = scratch / f"{uuid.uuid4().hex}.arrows"
+    tables = merged(runs, key)
+    first = next(tables)
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.OSFile(str(path), "wb") as out, pa.ipc.new_stream(out, first.schema, options=options) as writer:
+        for table in itertools.chain([first], tables):
+            writer.write_table(table.combine_chunks(), max_chunksize=PIECE)
 
     def pieces() -> Iterator[pa.Table]:
-        yield from files.row_groups(path)
+        with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
+            for batch in stream:
+                yield pa.Table.from_batches([batch])
         path.unlink()
 
     return Run(min(run.first for run in runs), max(run.last for run in runs), pieces)
