@@ -20,14 +20,14 @@ def test_the_catalogue_is_that_of_a_local_run_bit_for_bit(literal, local):
             assert (project.folder / path).read_bytes() == (local.folder / path).read_bytes(), path
     weights = sorted(path.relative_to(local.folder) for path in local.folder.glob("results/**/model.safetensors"))
     made = [path for path in weights if (project.folder / path).exists()]
-    assert len(made) == 4
+    assert len(made) == 5
     assert all((project.folder / path).read_bytes() == (local.folder / path).read_bytes() for path in made)
 
 
 def test_each_shard_and_each_network_was_a_job_of_its_own(literal):
     project, master = literal
     counted = {rule: len(project.jobs(rule)) for rule in ("fetch", "shard", "train_network", "infer")}
-    assert counted == {"fetch": 2, "shard": 2, "train_network": 4, "infer": 4}, master.said[-6000:]
+    assert counted == {"fetch": 2, "shard": 2, "train_network": 5, "infer": 4}, master.said[-6000:]
 
 
 def test_jobs_ask_for_what_the_profile_says(literal):
