@@ -32,10 +32,10 @@ def run(args) -> None:
 
     paper = load_paper(args.paper)
     kind = KINDS[paper.kind]
+    if args.truth and kind.with_truth is None:
+        raise ResurveyError(f"--truth: the tables of {paper.name} hold their truth; leave it out")
     tables, histories = kind.read_all(args.files)
     if args.truth:
-        if kind.with_truth is None:
-            raise ResurveyError(f"--truth: the tables of {paper.name} hold their truth; leave it out")
         tables = [kind.with_truth(table, args.truth) for table in tables]
     networks: dict[str, list] = {}
     for network in read_networks(args.models) if args.models else []:

@@ -43,7 +43,7 @@ def number(value: float, unit: str) -> str:
 
 
 def draw(data: pd.DataFrame, meta: dict) -> Figure:
-    """The paper's columns; what the paper prints in columns beside."""
+    """The paper's columns; what the paper prints stands right of each."""
     known = data.fillna("")
     shown = pd.DataFrame(
         {
@@ -51,9 +51,9 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
             "unit": data["unit"],
             "N": data["n"],
             "median": [number(r.median, r.unit) for r in data.itertuples(index=False)],
-            "(paper)": known["paper_median"].replace("", "–"),
+            "paper": known["paper_median"].replace("", "–"),
             "σMAD": [number(r.sigma_mad, r.unit) for r in data.itertuples(index=False)],
-            "(paper) ": known["paper_sigma_mad"].replace("", "–"),
+            "paper's": known["paper_sigma_mad"].replace("", "–"),
         }
     )
     return booktabs.draw(shown, meta, [0.75, 0.45, 0.75, 0.8, 0.8, 0.8, 0.8], left_columns=2)

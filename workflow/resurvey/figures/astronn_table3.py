@@ -77,4 +77,6 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
             paper = f"  ({row['paper_median']} / {row['paper_sigma_mad']})" if row["paper_median"] else ""
             line[f"{symbol} [{unit}]"] = f"{number(row['median'], unit)} / {number(row['sigma_mad'], unit)}{paper}"
         lines.append(line)
-    return booktabs.draw(pd.DataFrame(lines), meta, [1.25, 0.7, 1.45, 0.6, 1.35, 2.0, 2.0], left_columns=1)
+    return booktabs.draw(
+        pd.DataFrame(lines), {**meta, "model": None}, [1.25, 0.7, 1.45, 0.6, 1.35, 2.0, 2.0], left_columns=1
+    )

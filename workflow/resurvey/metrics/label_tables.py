@@ -183,6 +183,8 @@ def with_truth(found: LabelTable, path: str | os.PathLike) -> LabelTable:
     for name in filled:
         may = table[name].isna() & (combined if name in ("sn_median", "split") else True)
         table[name] = table[name].where(~may, pd.Series(matched[name].to_numpy(), table.index))
+        if name in layouts.TEXT:
+            table[name] = table[name].astype(object).where(table[name].notna(), None)
     left = [
         *found.left_out,
         {"file": str(path), "n": int((~here).sum()), "reason": "spectra whose star is not in it have no truth"},
