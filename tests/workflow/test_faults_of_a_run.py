@@ -1,10 +1,12 @@
 """A run that is killed, meets a slow or full file system, or finds what it made damaged: it ends with the same products."""
 
+import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 from resurvey import files
@@ -45,11 +47,19 @@ def said(result) -> str:
 
 
 def flip(path: Path) -> None:
-    """One bit in the middle of a file, which others may share by hard links."""
+    """One bit of a file, which others may share by hard links: in its middle, of Parquet in the middle of a column."""
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    at = len(data) // 2
+    if path.suffix == ".parquet":
+        group = pq.ParquetFile(path).metadata.row_group(0)
+        columns = [group.column(number) for number in range(group.num_columns)]
+        column = next((one for one in columns if one.path_in_schema.startswith("flux")), columns[1])
+        at = column.data_page_offset + column.total_compressed_size // 2
+    data[at] ^= 1
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     path.unlink()
     path.write_bytes(data)
+    os.utime(path, ns=times)  # nobody wrote it: Snakemake sees nothing
 
 
 def test_jobs_that_outlive_their_snakemake_are_waited_for(tmp_path):
