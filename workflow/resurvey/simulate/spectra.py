@@ -40,7 +40,7 @@ def _origin(loglam: np.ndarray, z: np.ndarray) -> np.ndarray:
     return (loglam[0] - np.log10(1 + z) - REST_START) / STEP
 
 
-def _broadening(instrument: Instrument, loglam: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+def broadening(instrument: Instrument, loglam: np.ndarray, velocity: np.ndarray) -> np.ndarray:
     """Gaussian σ [pixels] that turns a template into the observation, per block of pixels; velocity (n,) [km/s]."""
     blocks = instrument.curve("wdisp", loglam[BLOCK // 2 :: BLOCK])
     blocks = np.append(blocks, np.full((len(loglam) + BLOCK - 1) // BLOCK - len(blocks), blocks[-1]))
@@ -60,7 +60,7 @@ def _stars(table, instrument, loglam, rng) -> np.ndarray:
     middle = round((np.log10(6000) - REST_START) / STEP)
     level = np.einsum("nk,nk->n", weight, library[:, middle - 20 : middle + 20].mean(1)[index])
     flux = np.zeros((len(index), len(loglam)), np.float32)
-    sigma = _broadening(instrument, loglam, np.zeros(len(index)))
+    sigma = broadening(instrument, loglam, np.zeros(len(index)))
     project(library, index, weight / level[:, None].astype(np.float32), _origin(loglam, table["z"]), sigma, flux)
     _cataclysmic(table, instrument, loglam, flux)
     return flux
@@ -90,14 +90,14 @@ def _galaxies(table, instrument, loglam, rng) -> np.ndarray:
     flux *= np.exp(-0.921034 * table["av"][:, None] * (galaxy_attenuation(rest).astype(np.float32) - np.float32(1)))
     level = _level(galaxies.library(), index, weight, 6564.61)
     level *= np.exp(-0.921034 * table["av"].astype(float) * float(galaxy_attenuation(6564.61) - 1))
-    _narrow_lines(flux, table, instrument, loglam, level)
+    narrow_lines(flux, table, instrument, loglam, level)
     return flux
 
 
 def _starlight(table, instrument, loglam, index, weight) -> np.ndarray:
     """Stellar populations of galaxies (n, pixels): templates mixed, redshifted and broadened by the velocity dispersion."""
     flux = np.zeros((len(index), len(loglam)), np.float32)
-    sigma = _broadening(instrument, loglam, table["vdisp"])
+    sigma = broadening(instrument, loglam, table["vdisp"])
     project(galaxies.library(), index, weight, _origin(loglam, table["z"]), sigma, flux)
     return flux
 
@@ -108,7 +108,7 @@ def _level(library, index, weight, wave) -> np.ndarray:
     return np.einsum("nk,nk->n", weight.astype(float), np.median(library[:, low:high], 1).astype(float)[index])
 
 
-def _narrow_lines(flux, table, instrument, loglam, level) -> None:
+def narrow_lines(flux, table, instrument, loglam, level) -> None:
     """Add the NEBULAR lines; `level` (n,): continuum at Hα per rest Å that the equivalent width refers to."""
     ratios = galaxies.line_ratios(*(table[name].astype(float) for name in ("n2", "o3", "av", "hardness")))
     strength = (table["ew_halpha"] * level * (1 + table["z"]))[:, None] * ratios
@@ -123,13 +123,13 @@ def _quasars(table, instrument, loglam, rng) -> np.ndarray:
     flux = quasars.continuum(wave, z, slope)
     index = np.tile(np.array([0, 1], np.int32), (len(z), 1))
     weight = np.stack([table["iron"], table["balmer"]], 1)
-    sigma = _broadening(instrument, loglam, table["fwhm"] / 2.355)
+    sigma = broadening(instrument, loglam, table["fwhm"] / 2.355)
     project(quasars.library(), index, weight, _origin(loglam, z), sigma, flux)
     lines = quasars.broad_lines(z, slope, table["fwhm"], table["blueshift"], table["broad_ew"].astype(float))
     add_lines(flux, loglam[0], *lines)
     rest = 10 ** (loglam[None] - np.log10(1 + z)[:, None])
     flux *= np.exp(-0.921034 * table["av"][:, None] * (smc_attenuation(rest).astype(np.float32) - np.float32(1)))
-    _broad_absorption(flux, table, loglam, rng)
+    broad_absorption(flux, table, loglam, rng)
     _host(flux, table, instrument, loglam)
     _forest(flux, z, loglam, rng)
     return flux
@@ -146,10 +146,10 @@ def _host(flux, table, instrument, loglam) -> None:
     flux += host * (share / (1 - share) * nucleus / _level(galaxies.library(), index, weight, 5100))[:, None].astype(
         np.float32
     )
-    _narrow_lines(flux, table, instrument, loglam, (6564.61 / 3000) ** table["slope"].astype(float))
+    narrow_lines(flux, table, instrument, loglam, (6564.61 / 3000) ** table["slope"].astype(float))
 
 
-def _broad_absorption(flux, table, loglam, rng) -> None:
+def broad_absorption(flux, table, loglam, rng) -> None:
     """Troughs 3,000 to 18,000 km/s blueward of C IV, Si IV, N V and Lyα in the quasars that have them."""
     rows = np.flatnonzero(table["bal"] > 0)
     speed, width = rng.uniform(3000, 18000, len(rows)), rng.uniform(800, 3000, len(rows))
