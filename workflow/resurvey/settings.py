@@ -164,7 +164,7 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
             raise ResurveyError(f"{where}: {key} is null and the preset {config['preset']} gives none; set {key}")
 
     papers = {name: _named("papers", name, where) for name in both["papers"]}
-    models = _models(papers, both.get("models") or {}, where)
+    models = _only(_models(papers, both.get("models") or {}, where), both.get("only_models") or {}, where)
     apply = [(name, model["dataset"]) for name, model in models.items()]
     for model, names in (both.get("apply") or {}).items():
         if model not in models:
@@ -312,6 +312,20 @@ def _models(papers: dict, overrides: dict, where: str) -> dict:
     if unknown:
         raise ResurveyError(f"{where}: models: there is no model {unknown[0]!r}; {nearest(unknown[0], list(models))}")
     return models
+
+
+def _only(models: dict, wanted: dict[str, list[str]], where: str) -> dict:
+    """Those of the papers' models that are asked for, by paper; a paper that is not named keeps all of its models."""
+    for paper, names in wanted.items():
+        if paper not in available("papers"):
+            raise ResurveyError(
+                f"{where}: only_models: there is no paper {paper!r}; {nearest(paper, available('papers'))}"
+            )
+        known = [name for name, entry in models.items() if entry["paper"] == paper]
+        for name in names:
+            if known and name not in known:
+                raise ResurveyError(f"{where}: only_models.{paper}: there is no model {name!r}; {nearest(name, known)}")
+    return {name: entry for name, entry in models.items() if name in wanted.get(entry["paper"], [name])}
 
 
 def _family(model: dict, where: str) -> str:

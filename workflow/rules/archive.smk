@@ -5,7 +5,7 @@ if ARCHIVE["kind"] == "mock":
     MOCK_ROOMS = {
         "sdss": ("simulate/[!ad]*", "simulate/distributions", "archive/mock_[!ad]*"),
         "apogee": ("simulate/apogee_*", "archive/mock_apogee*", "archive/mock_fits", "archive/mock_columns"),
-        "desi": ("simulate/[!a]*", "archive/mock_desi*"),
+        "desi": ("simulate/[!a]*", "archive/mock_desi*", "surveys/desi_layout"),
     }
 
     rule mock_archive:

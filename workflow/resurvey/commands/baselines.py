@@ -18,7 +18,7 @@ def run(args) -> None:
 
     settings = files.read_settings(args.settings)
     paths = files.numbered(args.shards, args.count)
-    paper = load_paper(settings["paper"])
+    paper = load_paper(settings["paper"]).of(files.read_meta(paths[0]).get("dataset"))
     result = KINDS[paper.kind].baselines(paths, paper, settings["seed"])
     files.write_json(result, args.out)
     print(f"{args.out}: {result['n_train']} training and {result['n_test']} test spectra")

@@ -6,6 +6,7 @@ LAYOUTS = {  # release: the module that writes its layout
     "sdss_dr16": "mock_sdss",
     "sdss_dr17": "mock_sdss",
     "apogee_dr14": "mock_apogee",
+    "desi_edr": "mock_desi",
 }
 
 
@@ -14,7 +15,7 @@ def arguments(parser) -> None:
     parser.add_argument(
         "--out",
         required=True,
-        help="folder of the archive; DIR/dr16/… or DIR/dr14/… and DIR/truth/{release}.parquet are written",
+        help="folder of the archive; DIR/dr16/…, DIR/dr14/… or DIR/edr/… and DIR/truth/{release}.parquet are written",
     )
     parser.add_argument(
         "--release", default="sdss_dr16", help=f"whose layout: {', '.join(LAYOUTS)} (default: sdss_dr16)"
@@ -23,7 +24,7 @@ def arguments(parser) -> None:
         "--settings",
         default="{}",
         metavar="JSON",
-        help="SDSS: {per_class, extra, lite_plates, seed, lite, missing}; APOGEE: {stars, clusters, visits, apvisits, seed, missing, "
+        help="SDSS: {per_class, extra, lite_plates, seed, lite, missing}; DESI: {per_class, extra, pixels, seed}; APOGEE: {stars, clusters, visits, apvisits, seed, missing, "
         "templates}; or a JSON file with them",
     )
     parser.add_argument("--threads", type=int, default=1, help="processes; the archive does not depend on it")

@@ -44,7 +44,9 @@ def run(args) -> None:
         networks[PUBLISHED] = from_keras(histories, paper.networks)
     baselines = files.read_json(args.baselines) if args.baselines else None
     rows = card.scorecard(paper, tables, networks, baselines)
-    left_out = [entry for table in tables for entry in (*table.left_out, *kind.without_scores(table, paper))]
+    left_out = []
+    for table in tables:
+        left_out += [*table.left_out, *kind.without_scores(table, paper.of(table.meta.get("dataset")))]
     if args.out:
         with files.atomic(args.out) as part:
             part.write_text(card.to_csv(rows))

@@ -98,7 +98,8 @@ def _network_meta(networks: list[Network]) -> dict:
     origin = provenance.common_origin((n.name, n.meta) for n in networks if n.meta)
     main = next((n.meta for n in networks if n.role != "classifier" and n.meta), metas[0])
     release = main.get("release") or main.get("dataset")
-    return {"origin": origin, "release": release, "model": main.get("model"), "head": main.get("head")}
+    about = {key: main.get(key) for key in ("model", "head", "dataset")}
+    return {"origin": origin, "release": release, **about}
 
 
 def _label_table(name: str, paths: list[str], paper: Paper) -> Inputs:

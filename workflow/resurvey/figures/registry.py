@@ -29,6 +29,7 @@ FIGURES = {
     "fig02_extragalactic": Entry("Example spectra of the extragalactic classes", "examples", ("spectra",)),
     "fig03_redshifts": Entry("Redshift distribution of the sample", "targets", ("histogram",)),
     "fig04_snr": Entry("S/N distribution of the sample", "targets", ("histogram",)),
+    "fig08_desi": Entry("Example spectra of DESI, by arm", "examples", ("spectra",)),
     "table4_models": Entry("The trained networks", "histories", ("booktabs",)),
     "fig11_training": Entry("Training curves", "histories"),
     "fig12_confusion": Entry("Confusion matrix", "table"),

@@ -17,6 +17,8 @@ EXTRAGALACTIC = {
     "GALAXY_STARFORMING": "#56b4e9",
     "QSO_nan": "#cc79a7",
     "QSO_BROADLINE": "#e69f00",
+    "GALAXY": "#d55e00",  # of samples without subclasses
+    "QSO": "#cc79a7",
 }  # Okabe & Ito's palette: told apart by the colour-blind
 LOW, MIDDLE, HIGH = "#d55e00", "#009e73", "#0072b2"
 ROBUST, UNSTABLE = "#0072b2", "#e69f00"

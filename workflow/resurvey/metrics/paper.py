@@ -30,12 +30,18 @@ class Paper:
         """The name of a quantity among the baselines' scores."""
         return quantity
 
+    def of(self, dataset: str | None) -> Self:
+        """The paper as it speaks of one of its samples."""
+        return self
+
 
 @dataclass(frozen=True)
 class RedshiftPaper(Paper):
-    """A paper on classes and redshifts; `networks`: name of the network of each class (and `classifier`)."""
+    """A paper on classes and redshifts, as it speaks of one sample: `dataset`, with its classes and the numbers printed of it;
+    `networks`: name of the network of each class (and `classifier`)."""
 
     kind: ClassVar[str] = "redshift"
+    dataset: str
     good_fraction: dict[str, float]
     snr_bins: list[float]
     val_mae: dict[str, float]
@@ -46,8 +52,11 @@ class RedshiftPaper(Paper):
     def read(cls, common: dict, data: dict, dataset: dict, model: dict, path: Path) -> Self:
         """From the content of the paper's and its dataset's files. Raises ResurveyError naming keys that lack."""
         _require(data, ("good_fraction", "snr_bins", "table4_mae"), path)
+        first = _models(data)[0]["dataset"]
+        expected = [entry for entry in common["expected"] if entry.get("dataset", first) == model["dataset"]]
         return cls(
-            **common,
+            **{**common, "expected": expected},
+            dataset=model["dataset"],
             labels=[entry["label"] for entry in dataset["classes"]],
             good_fraction=data["good_fraction"],
             snr_bins=data["snr_bins"],
@@ -55,6 +64,10 @@ class RedshiftPaper(Paper):
             table1=data.get("table1", {}),
             networks={n.get("class", "classifier"): k for k, n in model["networks"].items() if n["role"] != "point"},
         )
+
+    def of(self, dataset: str | None) -> Self:
+        """The paper on another of its samples; on this one where the paper has no model of that one."""
+        return self if dataset in (None, self.dataset) else load_paper(self.name, dataset)
 
     def threshold(self, label: str) -> float:
         """The limit on Bias below which a redshift of this class is good."""
@@ -117,16 +130,17 @@ class LabelPaper(Paper):
 PAPERS = {paper.kind: paper for paper in (RedshiftPaper, LabelPaper)}
 
 
-def load_paper(name: str) -> RedshiftPaper | LabelPaper:
-    """Read workflow/papers/{name}.yaml and the dataset of its first model. Raises ResurveyError."""
+def load_paper(name: str, dataset: str | None = None) -> RedshiftPaper | LabelPaper:
+    """Read workflow/papers/{name}.yaml and the dataset of its first model, or of the first that is of `dataset`. Raises ResurveyError."""
     names = settings.available("papers")
     if name not in names:
         raise ResurveyError(f"there is no paper {name!r}; {settings.nearest(name, names)}")
     path = settings.WORKFLOW / "papers" / f"{name}.yaml"
     data = settings.read_yaml(path)
     _require(data, ("expected",), path)
-    model = settings.overlay(data.get("defaults", {}), next(iter(data["models"].values())))
-    dataset = settings.read_yaml(settings.WORKFLOW / "datasets" / f"{model['dataset']}.yaml")
+    models = _models(data)
+    model = next((entry for entry in models if entry["dataset"] == dataset), models[0])
+    sample = settings.read_yaml(settings.WORKFLOW / "datasets" / f"{model['dataset']}.yaml")
     common = {
         "name": name,
         "title": data["title"],
@@ -134,7 +148,12 @@ def load_paper(name: str) -> RedshiftPaper | LabelPaper:
         "figures": data.get("figures", {}),
     }
     kind = "labels" if settings.predicts_labels(model) else "redshift"
-    return PAPERS[kind].read(common, data, dataset, model, path)
+    return PAPERS[kind].read(common, data, sample, model, path)
+
+
+def _models(data: dict) -> list[dict]:
+    """The models of a paper's file, each complete."""
+    return [settings.overlay(data.get("defaults", {}), entry) for entry in data["models"].values()]
 
 
 def _rows(expected: list[dict]) -> list[dict]:

@@ -37,8 +37,9 @@ def scorecard(paper: Paper, tables: list, networks: dict[str, list[Network]], ba
         table = by_model.get(model)
         trained = networks.get(model, [])
         meta = (table.meta if table else None) or next((n.meta for n in trained if n.meta), {})
-        scores = {**(kind.scores(table, paper) if table else {}), **kind.network_scores(trained)}
-        printed = paper.printed(model, meta)
+        own = paper.of(meta.get("dataset"))
+        scores = {**(kind.scores(table, own) if table else {}), **kind.network_scores(trained)}
+        printed = own.printed(model, meta)
         base = {"model": model, "head": meta.get("head"), "survey": survey_words(meta)}
         same_test = baselines if baselines and _same_spectra(baselines, model, meta) else {}
         rows += [

@@ -1,0 +1,188 @@
+"""A small archive in the paths, formats and with the quirks of DESI's Early Data Release, filled with simulated spectra of known truth.
+
+Every primary header carries `MOCK = T`. The archive depends on the settings alone: the noise of each file has a seed of its own.
+"""
+
+import functools
+import json
+import multiprocessing
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from resurvey import __version__, files, settings
+from resurvey.archive import mock_desi_files, mock_desi_layout
+from resurvey.archive.mock_desi_layout import OTHERS, File
+from resurvey.archive.mock_sdss import MARKER
+from resurvey.archive.release import Release
+from resurvey.errors import ResurveyError
+from resurvey.simulate import galaxies, quasars, stars
+from resurvey.simulate.effects import Effects
+from resurvey.simulate.exposure import Exposure, brightness, on_pixels, record
+from resurvey.simulate.spectra import noiseless
+from resurvey.simulate.spectrographs import SPECTROGRAPHS
+from resurvey.surveys.desi_layout import path as file_path
+
+DEFAULTS = {"per_class": 2000, "extra": 90, "pixels": 14, "seed": 0}
+RELEASES = ("desi_edr",)
+_LEAST = {"per_class": 10, "extra": 0, "pixels": 3, "seed": 0}
+DEAD = 0.01  # share of the fibres of which one arm measured nothing
+BLOCK = 128  # spectra simulated at once
+
+
+def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict:
+    """Write the archive below `out` and `out` / truth / {release}.parquet; returns counts of spectra, visits (files) and bytes.
+
+    options: `per_class` stars, quasars and galaxies each, `extra` objects of surveys that no usual selection takes, `pixels`: usual
+    files, `seed`. The last of the usual files is listed and does not exist; the one before it has no Z arm.
+    Raises ResurveyError for impossible settings or a folder that is not ours.
+    """
+    options = check(options)
+    release = _release(release_name)
+    out = Path(out)
+    root = _clear(out, release_name, release.settings["prefix"], options)
+    survey = mock_desi_layout.make(options)
+    absent = len(survey) - len(OTHERS) - 1
+    there = [file for file in survey if file.index != absent]
+    job = functools.partial(write_file, root=root, release=release, seed=options["seed"], without_z=absent - 1)
+    written = list(tqdm(_spread(job, there, threads), total=len(there), desc="mock archive", unit="file"))
+    digests = [entry for part in written for entry in part["digests"]]
+    path = release.settings["catalogue"]
+    digests.append((path, mock_desi_files.write(root / path, mock_desi_files.zall(survey))))
+    _checksum_files(root, release, digests)
+    sn = {file.index: part["sn"] for file, part in zip(there, written, strict=True)}
+    truth = _truth(survey, sn)
+    meta = {"origin": "mock", "release": release_name, "code_version": __version__, **options}
+    files.write_table(truth, out / "truth" / f"{release_name}.parquet", meta)
+    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    return {"spectra": truth.num_rows, "visits": len(there), "bytes": size}
+
+
+def check(options: dict) -> dict:
+    """Settings with defaults filled in. Raises ResurveyError naming the key that is unknown or impossible."""
+    for key in options:
+        if key not in DEFAULTS:
+            raise ResurveyError(f"--settings: unknown key {key!r}; {settings.nearest(key, list(DEFAULTS))}")
+    options = DEFAULTS | options
+    for key, least in _LEAST.items():
+        if not isinstance(options[key], int) or isinstance(options[key], bool) or options[key] < least:
+            raise ResurveyError(f"--settings: {key} is {options[key]!r}; it must be a whole number of at least {least}")
+    return options
+
+
+def _release(name: str) -> Release:
+    if name not in RELEASES:
+        raise ResurveyError(
+            f"--release {name}: no mock archive is written in its layout; choose {' or '.join(RELEASES)}"
+        )
+    data = settings.read_yaml(settings.WORKFLOW / "releases" / f"{name}.yaml")
+    return Release.from_settings({"release": {**data, "name": name}, "origin": "mock"})
+
+
+def _clear(out: Path, name: str, prefix: str, options: dict) -> Path:
+    """The archive's empty root; an earlier mock archive there is removed, anything else is refused."""
+    root = out / prefix
+    if root.exists() and any(root.iterdir()):
+        if not (root / MARKER).exists():
+            raise ResurveyError(f"{root}: exists and is no mock archive; choose another folder with --out")
+        shutil.rmtree(root)
+    (out / "truth" / f"{name}.parquet").unlink(missing_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
+    what = "simulated spectra in the layout of DESI; nothing here was observed"
+    text = {"what": what, "settings": options, "version": __version__}
+    (root / MARKER).write_text(json.dumps(text, indent=2) + "\n")
+    return root
+
+
+def _spread(job, survey: list[File], threads: int):
+    """Results of `job` over the files in their order, on `threads` processes."""
+    if threads <= 1 or len(survey) == 1:
+        yield from map(job, survey)
+        return
+    for library in (stars.library, galaxies.library, quasars.library):
+        library()  # once, before the processes part
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    with ProcessPoolExecutor(threads, multiprocessing.get_context(method)) as pool:
+        yield from pool.map(job, survey)
+
+
+def write_file(file: File, root: Path, release: Release, seed: int, without_z: int = -1) -> dict:
+    """Simulate the targets of a pixel and write its files; returns `digests` [(path, SHA-256)] and `sn`: of the joined arms (n,).
+
+    without_z: index of the file that has no Z arm.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 22, file.index]))
+    arms, sn = observe(file.table, rng)
+    if file.index == without_z:
+        del arms["Z"]
+    contents = {"coadd": mock_desi_files.coadd(file, arms), "redrock": mock_desi_files.redrock(file)}
+    digests = []
+    for kind, hdus in contents.items():
+        path = file_path(release.settings, file.survey, file.program, file.healpix, kind)
+        digests.append((path, mock_desi_files.write(root / path, hdus)))
+    return {"digests": digests, "sn": sn}
+
+
+def observe(table: dict, rng: np.random.Generator) -> tuple[dict[str, Exposure], np.ndarray]:
+    """({arm: its spectra}, median S/N per pixel that was asked for) of a truth table; each arm has noise of its own, on the overlaps too."""
+    device = SPECTROGRAPHS["DESI"]
+    grids = {arm.name.upper(): arm.grid() for arm in device.arms}
+    first, step = grids["B"][0], device.arms[0].pixel
+    wave = first + step * np.arange(round((grids["Z"][-1] - first) / step) + 1)
+    pixels, loglam, effects = device.pixels(wave), device.loglam(), Effects()
+    parts: dict[str, list[Exposure]] = {name: [] for name in grids}
+    count = len(table["sn"])
+    for start in range(0, count, BLOCK):
+        some = {name: values[start : start + BLOCK] for name, values in table.items()}
+        shape = on_pixels(noiseless(some, device, loglam, rng), loglam, pixels)
+        model = shape * brightness(shape, some["sn"], device, pixels)[:, None]
+        for name, grid in grids.items():
+            begin = round((grid[0] - first) / step)
+            seen = device.pixels(grid, name.lower())
+            parts[name].append(record(model[:, begin : begin + len(grid)], device, seen, rng, effects))
+    arms = {
+        name: Exposure(grids[name], *(np.concatenate([getattr(part, key) for part in found])
+                                      for key in ("flux", "ivar", "quality", "model", "sn")))
+        for name, found in parts.items()
+    }  # fmt: skip
+    for row in np.flatnonzero(rng.random(count) < DEAD):
+        dead = arms["BRZ"[rng.integers(0, 3)]]
+        dead.flux[row], dead.ivar[row], dead.sn[row] = 0, 0, 0
+    return arms, table["sn"]
+
+
+def _checksum_files(root: Path, release: Release, digests: list[tuple[str, str]]) -> None:
+    """One checksum file per folder; pixels whose number ends in 7 are not listed, as happens in archives."""
+    folders: dict[str, list[tuple[str, str]]] = {}
+    for path, digest in digests:
+        folder, _, name = path.rpartition("/")
+        folders.setdefault(folder, []).append((name, digest))
+    for folder, entries in folders.items():
+        lines = [f"{digest}  {name}\n" for name, digest in sorted(entries) if not unlisted(name)]
+        if lines:
+            with files.atomic(root / folder / release.checksum_name(folder)) as part:
+                part.write_text("".join(lines))
+
+
+def unlisted(name: str) -> bool:
+    """Whether a file is left out of its folder's checksum file."""
+    return name.endswith("7.fits")
+
+
+def _truth(survey: list[File], sn: dict[int, np.ndarray]) -> pa.Table:
+    """All rows with what was put in; `written`: whether their file exists."""
+    sizes = [len(file.table["sn"]) for file in survey]
+    whole = {
+        name: np.concatenate([file.table[name] for file in survey]) for name in survey[0].table if name != "broad_ew"
+    }
+    whole |= {
+        key: np.repeat([getattr(file, key) for file in survey], sizes) for key in ("survey", "program", "healpix")
+    }
+    whole["written"] = np.repeat([file.index in sn for file in survey], sizes)
+    columns = {name: values.tolist() if values.dtype.kind in "UO" else values for name, values in whole.items()}
+    names = zip(columns["survey"], columns["program"], whole["targetid"].tolist(), strict=True)
+    return pa.table({"spectrum_id": [f"{survey}-{program}-{target}" for survey, program, target in names], **columns})
