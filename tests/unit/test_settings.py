@@ -105,9 +105,9 @@ def test_an_archive_is_asked_only_for_releases_that_it_can_hold():
     with pytest.raises(
         ResurveyError, match=r"data\.sdss\.org/sas does not hold.*set archive to https://huggingface\.co"
     ):
-        load(preset="paper", models=authors)
+        load(preset="paper", papers=["gasnet2"], models=authors)
     for root in ("https://huggingface.co/datasets/Fucheng/GaSNet-II-SDSS-dataset/resolve", "file:///mirror"):
-        assert load(preset="paper", models=authors, archive=root)["archive"]["root"] == root
+        assert load(preset="paper", papers=["gasnet2"], models=authors, archive=root)["archive"]["root"] == root
 
 
 def test_a_mock_survey_may_be_served():
@@ -132,7 +132,16 @@ def test_shared_network_must_be_trained():
 def test_config_wins_over_preset_and_null_does_not():
     resolved = load(preset="demo", archive="file:///mirror", papers=None)
     assert resolved["archive"] == {"kind": "url", "name": "mirror_mirror", "root": "file:///mirror", "origin": "real"}
-    assert list(resolved["papers"]) == ["gasnet2"]
+    assert list(resolved["papers"]) == ["gasnet2", "astronn"]
+
+
+@pytest.mark.parametrize("paper", ["gasnet2", "astronn"])
+@pytest.mark.parametrize("preset", ["smoke", "demo", "paper", "full"])
+def test_a_preset_may_be_run_for_one_of_its_papers(preset, paper):
+    resolved = load(preset=preset, papers=[paper])
+    assert list(resolved["papers"]) == [paper]
+    assert {entry["paper"] for entry in resolved["models"].values()} == {paper}
+    assert len(resolved["releases"]) == 1
 
 
 def test_null_in_an_override_lifts_a_cut():

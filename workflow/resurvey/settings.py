@@ -167,9 +167,10 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
     models = _only(_models(papers, both.get("models") or {}, where), both.get("only_models") or {}, where)
     apply = [(name, model["dataset"]) for name, model in models.items()]
     for model, names in (both.get("apply") or {}).items():
-        if model not in models:
+        if model in models:
+            apply += [(model, name) for name in names]
+        elif model not in _elsewhere(papers):
             raise ResurveyError(f"{where}: apply: there is no model {model!r}; {nearest(model, list(models))}")
-        apply += [(model, name) for name in names]
     used = sorted({dataset for _, dataset in apply})
     named = [("datasets", name) for name in both.get("datasets") or {}]
     named += [(f"model {model}", name) for model, name in apply]
@@ -308,7 +309,7 @@ def _models(papers: dict, overrides: dict, where: str) -> dict:
             entry = overlay(base, overrides.get(name, {}))
             validate(entry, schema, f"{where}: models.{name}")
             models[name] = {**entry, "name": name, "paper": paper, "networks": _networks(name, entry, where)}
-    unknown = sorted(set(overrides) - set(models))
+    unknown = sorted(set(overrides) - set(models) - _elsewhere(papers))
     if unknown:
         raise ResurveyError(f"{where}: models: there is no model {unknown[0]!r}; {nearest(unknown[0], list(models))}")
     return models
@@ -326,6 +327,12 @@ def _only(models: dict, wanted: dict[str, list[str]], where: str) -> dict:
             if known and name not in known:
                 raise ResurveyError(f"{where}: only_models.{paper}: there is no model {name!r}; {nearest(name, known)}")
     return {name: entry for name, entry in models.items() if name in wanted.get(entry["paper"], [name])}
+
+
+def _elsewhere(papers: dict) -> set[str]:
+    """Models of the papers that this run leaves out: what a preset says of them is of no consequence."""
+    others = [name for name in available("papers") if name not in papers]
+    return {model for name in others for model in read_yaml(WORKFLOW / "papers" / f"{name}.yaml")["models"]}
 
 
 def _family(model: dict, where: str) -> str:
