@@ -11,7 +11,7 @@ from resurvey import cli, files, settings
 from resurvey.errors import ResurveyError
 from resurvey.figures.make import make
 from resurvey.metrics import paper as papers
-from resurvey.metrics.label_baselines import baselines
+from resurvey.metrics.label_baselines import guesses
 from resurvey.metrics.label_scores import all_scores
 from resurvey.metrics.label_tables import read_label_table
 from resurvey.metrics.paper import load_paper
@@ -151,7 +151,8 @@ def test_baselines_stand_beside(run, scored):
     row = scored[samples.MODEL, "test_sigma_mad", "teff"]
     assert float(row["majority_or_median"]) == pytest.approx(MAD * (off - off.median()).abs().median(), rel=1e-5)
     assert float(row["pca_linear"]) < 0.3 * float(row["majority_or_median"])
-    assert scored[samples.MODEL, "self_median", "teff"]["pca_linear"] == ""
+    linear = scored[samples.MODEL, "self_sigma_mad", "teff"]
+    assert float(linear["pca_linear"]) > 0 and linear["majority_or_median"] == "0.0"
 
 
 def test_baselines_are_of_their_own_dataset_only(run, tmp_path):
@@ -203,14 +204,24 @@ def test_truth_that_went_in(run, tmp_path, capsys):
 
 def test_linear_labels_are_found_by_a_linear_model():
     rng = np.random.default_rng(4)
-    label = rng.normal(size=(300, 2))
-    flux = 1 + 0.05 * label @ rng.normal(size=(2, 40))
-    label[::3, 1] = np.nan
-    found = baselines(flux[:200], label[:200], flux[200:], label[200:], ["a", "b"])
-    assert found["pca_linear"]["test_sigma_mad"]["b"] < 0.1 * found["trivial"]["test_sigma_mad"]["b"]
-    assert found["trivial"]["test_median"]["a"] == pytest.approx(np.median(np.median(label[:200, 0]) - label[200:, 0]))
-    empty = baselines(flux[:200], label[:200] * [1, np.nan], flux[200:], label[200:], ["a", "b"])
-    assert "b" not in empty["trivial"]["test_median"]
+    label = rng.normal(size=(300, 3))
+    flux = 1 + 0.05 * label[:, :2] @ rng.normal(size=(2, 40))
+    known = label.copy()
+    known[::3, 1] = np.nan
+    known[9:, 2] = np.nan  # too few
+    found = guesses(flux[:200], known[:200], flux[200:])
+    assert np.std(found["pca_linear"][:, 1] - label[200:, 1]) < 0.05
+    np.testing.assert_allclose(found["trivial"], np.tile(np.nanmedian(known[:200], 0), (100, 1)) * [1, 1, np.nan])
+    assert np.isnan(found["pca_linear"][:, 2]).all()
+
+
+def test_a_constant_is_consistent_with_itself(scored):
+    """Which is why its numbers stand beside a network's."""
+    for quantity in ("self_median", "self_sigma_mad", "mae_sn50", "spread M13"):
+        row = scored[samples.MODEL, quantity, "al_h"]
+        assert float(row["majority_or_median"]) == 0 and float(row["ours"]) != 0
+    assert float(scored[samples.MODEL, "test_visits_sigma_mad", "al_h"]["majority_or_median"]) > 0.05
+    assert scored[samples.MODEL, "test_coverage_1", "al_h"]["pca_linear"] == ""
 
 
 @pytest.mark.parametrize("name", ["astronn_table1", "astronn_table2", "astronn_table3", "astronn_table4"])

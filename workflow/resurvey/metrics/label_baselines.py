@@ -1,89 +1,98 @@
-"""What a network of labels must beat: the training set's median label, and PCA with a linear model on the same spectra."""
+"""What a network of labels must beat: the training set's median label, and PCA with a linear model on the same spectra.
+
+Both are scored as a network is (label_scores.py): a constant is perfectly consistent with itself, and its clusters have no spread.
+"""
 
 import os
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from resurvey import __version__, files, provenance
 from resurvey.errors import ResurveyError
-from resurvey.metrics import residuals as rs
+from resurvey.metrics import label_layouts as layouts
 from resurvey.metrics.baselines import ROWS, coarser, fit_projection, ridge
+from resurvey.metrics.label_scores import all_scores
+from resurvey.metrics.label_tables import LabelTable
 from resurvey.metrics.paper import LabelPaper
+from resurvey.targets.ranks import keyed_hash
 
 FEWEST = 10  # training values of a label, fewer make no model
+KNOWN = ("apogee_id", "location_id", "visit", "split", "cluster", "sn_median", "starflag")
 
 
-def baselines(
-    train_flux: np.ndarray,
-    train_label: np.ndarray,
-    test_flux: np.ndarray,
-    test_label: np.ndarray,
-    labels: Sequence[str],
-) -> dict:
-    """{"trivial": {quantity: {label: value}}, "pca_linear": …, "n_train", "n_test", "components"}.
+def guesses(train_flux: np.ndarray, train_label: np.ndarray, flux: np.ndarray) -> dict[str, np.ndarray]:
+    """{"trivial", "pca_linear"}: guesses (m, labels) for spectra (m, pixels) from training spectra (n, pixels) and labels (n, labels).
 
-    Fluxes (n, pixels), labels (n, len(labels)) with NaN for what is missing: such a star is left out for that label only.
-    The quantities are those of label_scores for the split `test`.
+    A star without a label is left out for that label only; of a label with fewer than FEWEST values all guesses are NaN.
     """
     projection = fit_projection(train_flux)
-    train, test = projection(train_flux), projection(test_flux)
-    scores: dict[str, dict] = {"trivial": {}, "pca_linear": {}}
-    for k, label in enumerate(labels):
+    train, scores = projection(train_flux), projection(flux)
+    found = {name: np.full((len(flux), train_label.shape[1]), np.nan) for name in ("trivial", "pca_linear")}
+    for k in range(train_label.shape[1]):
         known = np.isfinite(train_label[:, k])
-        if known.sum() < FEWEST or not np.isfinite(test_label[:, k]).any():
+        if known.sum() < FEWEST:
             continue
         middle = np.median(train_label[known, k])
-        weights = ridge(train[known], train_label[known, k] - middle)
-        guesses = {"trivial": np.full(len(test), middle), "pca_linear": middle + test @ weights}
-        for name, guess in guesses.items():
-            off = rs.residual(guess, test_label[:, k])
-            for quantity, measure in (("test_median", rs.median), ("test_sigma_mad", rs.mad_std)):
-                scores[name].setdefault(quantity, {})[label] = measure(off)
-    return {
-        **scores,
-        "n_train": len(train_flux),
-        "n_test": len(test_flux),
-        "components": projection.components.shape[0],
-    }
+        found["trivial"][:, k] = middle
+        found["pca_linear"][:, k] = middle + scores @ ridge(train[known], train_label[known, k] - middle)
+    return found
+
+
+def baselines(flux: np.ndarray, rows: pd.DataFrame, paper: LabelPaper) -> dict:
+    """{"trivial": {quantity: {label: value}}, "pca_linear": …, "n_train", "n_test"} of spectra (n, pixels) and what is known of them:
+    KNOWN and {label}_true. Those of the split `train` are learned from, the others scored."""
+    labels = paper.labels
+    train = (rows["split"] == "train").to_numpy()
+    truth = rows[[f"{label}_true" for label in labels]].to_numpy(float)
+    scored = rows[~train].reset_index(drop=True)
+    result: dict = {}
+    for name, values in guesses(flux[train], truth[train], flux[~train]).items():
+        predicted = pd.DataFrame(values, columns=[f"{label}_pred" for label in labels])
+        table = pd.concat([scored, predicted], axis=1).reindex(columns=layouts.columns(labels))
+        result[name] = {}
+        for (quantity, label), score in all_scores(LabelTable(table, labels), paper).items():
+            if np.isfinite(score.value):
+                result[name].setdefault(quantity, {})[label] = score.value
+    return {**result, "n_train": int(train.sum()), "n_test": int((rows["split"] == "test").sum())}
 
 
 def of_shards(paths: Sequence[str | os.PathLike], paper: LabelPaper, seed: int) -> dict:
-    """`baselines` of the combined spectra of the train and test splits of some shards, at most about ROWS of all; with `origin`,
-    `dataset` and `share`. Raises ResurveyError when a split is empty or origins are mixed."""
+    """`baselines` of the spectra of some shards that have a split or belong to a cluster, at most about ROWS of all, whole stars;
+    with `origin`, `dataset` and `share`. Raises ResurveyError when train or test is empty, or origins are mixed."""
     origin = provenance.common_origin((str(path), files.read_meta(path)) for path in paths)
     total = sum(files.open_parquet(path).metadata.num_rows for path in paths)
     share = min(1.0, ROWS / max(total, 1))
-    splits: dict[str, list] = {"train": [], "test": []}
-    for number, path in enumerate(paths):
+    fluxes, tables = [], []
+    for path in paths:
         file = files.open_parquet(path)
-        missing = [label for label in paper.labels if label not in file.schema_arrow.names]
+        missing = [name for name in (*KNOWN, *paper.labels) if name not in file.schema_arrow.names]
         if missing:
-            raise ResurveyError(f"{path}: lacks the labels {', '.join(missing)}; make the shards again")
-        random = np.random.default_rng((seed, number)).random(file.metadata.num_rows)
-        first = 0
+            raise ResurveyError(f"{path}: lacks the columns {', '.join(missing)}; make the shards again")
         with files.reading(path):
-            for batch in file.iter_batches(512, columns=["split", *paper.labels, "flux"]):
-                drawn = random[first : first + len(batch)] < share
-                first += len(batch)
-                split = batch["split"].to_numpy(zero_copy_only=False)
-                for name, rows in splits.items():
-                    here = drawn & (split == name)
-                    if here.any():
-                        flux = batch["flux"].flatten().to_numpy().reshape(len(batch), -1)[here]
-                        label = [
-                            batch[label].to_numpy(zero_copy_only=False)[here].astype(float) for label in paper.labels
-                        ]
-                        rows.append((coarser(flux), np.column_stack(label)))
-    for name, rows in splits.items():
-        if not rows:
+            for batch in file.iter_batches(512, columns=[*KNOWN, "object_id", *paper.labels, "flux"]):
+                keep = _drawn(batch, share, seed)
+                if keep.any():
+                    flux = batch["flux"].flatten().to_numpy().reshape(len(batch), -1)[keep]
+                    fluxes.append(coarser(flux))
+                    known = pa.Table.from_batches([batch]).select([*KNOWN, *paper.labels]).filter(pa.array(keep))
+                    tables.append(known.to_pandas())
+    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"split": []})
+    for name in ("train", "test"):
+        if not (rows["split"] == name).any():
             raise ResurveyError(f"{paths[0]} …: no spectrum is in the {name} split; baselines need train and test")
-    arrays = [np.concatenate(columns) for rows in splits.values() for columns in zip(*rows, strict=True)]
+    rows = rows.rename(columns={label: f"{label}_true" for label in paper.labels})
     dataset = files.read_meta(paths[0]).get("dataset")
-    return {
-        **baselines(*arrays, paper.labels),
-        "origin": origin,
-        "dataset": dataset,
-        "share": share,
-        "code_version": __version__,
-    }
+    found = baselines(np.concatenate(fluxes), rows, paper)
+    return {**found, "origin": origin, "dataset": dataset, "share": share, "code_version": __version__}
+
+
+def _drawn(batch: pa.RecordBatch, share: float, seed: int) -> np.ndarray:
+    """(n,) bool: spectra that are learned from or scored, all or none of a star."""
+    wanted = batch["split"].is_valid().to_numpy(zero_copy_only=False) | batch["cluster"].is_valid().to_numpy(
+        zero_copy_only=False
+    )
+    stars = keyed_hash(batch["object_id"].to_numpy(zero_copy_only=False), seed, "baselines")
+    return wanted & (stars < np.uint64(min(int(share * 2**64), 2**64 - 1)))
