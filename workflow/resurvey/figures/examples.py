@@ -24,7 +24,10 @@ def pick(targets: str | os.PathLike, shards: str | os.PathLike, count: int, out:
     quantile of their class's S/N the nearest that has at least 97% of the pixels, ties by id. Raises ResurveyError when
     nothing has a class.
     """
-    wanted = _candidates(files.read_table(targets, ["spectrum_id", "label", "sn_median", "shard"]).to_pandas())
+    selection = files.read_table(targets, ["spectrum_id", "label", "sn_median", "shard"]).to_pandas()
+    if selection["sn_median"].isna().all():
+        selection = _measured(selection, shards, count)
+    wanted = _candidates(selection)
     if wanted.empty:
         raise ResurveyError(f"{targets}: no spectrum has a class; examples are taken from labelled spectra")
     metas, parts = [(str(targets), files.read_meta(targets))], []
@@ -50,6 +53,12 @@ def pick(targets: str | os.PathLike, shards: str | os.PathLike, count: int, out:
     keep = {key: meta.get(key) for key in ("release", "dataset", "grid", "flux_unit")}
     files.write_table(result.replace_schema_metadata(None), out, {"origin": origin, **keep})
     return result["label"].to_pylist()
+
+
+def _measured(selection: pd.DataFrame, shards: str | os.PathLike, count: int) -> pd.DataFrame:
+    """The selection with the S/N that its shards give, where the survey's catalogue has none; what was not read is left out."""
+    parts = [files.read_table(path, ["spectrum_id", "sn_median"]).to_pandas() for path in files.numbered(shards, count)]
+    return selection.drop(columns="sn_median").merge(pd.concat(parts), on="spectrum_id")
 
 
 def _candidates(table: pd.DataFrame) -> pd.DataFrame:
