@@ -82,4 +82,5 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         tall = min(3.0, height - 0.7) / height
         bar = fig.colorbar(image, cax=fig.add_axes((1 - 0.62 / width, 0.5 - tall / 2 + below / 2, 0.1 / width, tall)))
         bar.set_label("stars per bin", labelpad=1)
+        style.plain_numbers(bar.ax)
     return fig

@@ -29,7 +29,7 @@ def data(inputs: Inputs, clusters: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).assign(mean_spread=mean, mean_total=total).reindex(columns=columns)
 
 
-def draw(data: pd.DataFrame, meta: dict, title: str = "") -> Figure:
+def draw(data: pd.DataFrame, meta: dict) -> Figure:
     """A panel per cluster: elements from left to right; green bars reach as high as the network's median total uncertainty."""
     clusters = list(dict.fromkeys(data["cluster"]))
     labels = [name for name in label_style.ABUNDANCES if name in set(data["label"].dropna())]
@@ -56,8 +56,9 @@ def draw(data: pd.DataFrame, meta: dict, title: str = "") -> Figure:
         axis.set_ylabel(r"spread $\sigma_{\rm MAD}$ [dex]")
         axis.set_title(f"{cluster}, {stars} stars", loc="left", pad=3)
     if data["mean_spread"].notna().any():
+        both = " and clusters" if len(clusters) > 1 else ""
         mean, total = data["mean_spread"].iloc[0], data["mean_total"].iloc[0]
-        axes[0].set_title(f"network, mean over elements: spread {mean:.3f}, uncertainty {total:.3f} dex{title}", loc="right", pad=3)  # fmt: skip
+        axes[0].set_title(f"network, mean over elements{both}: spread {mean:.3f}, uncertainty {total:.3f} dex", loc="right", pad=3)  # fmt: skip
         handles, words = axes[0].get_legend_handles_labels()
         if handles:
             fig.legend(handles, words, loc="outside upper center", ncols=3, handletextpad=0.4)
