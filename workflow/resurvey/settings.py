@@ -233,6 +233,10 @@ def _check_archive(archive: dict, releases: dict, where: str) -> None:
     files, and a root that one release calls its home does not hold another's."""
     homes = {read_yaml(WORKFLOW / "releases" / f"{name}.yaml")["root"] for name in available("releases")}
     for name, release in releases.items():
+        if release.get("mock_only") and archive["origin"] != "mock":
+            raise ResurveyError(
+                f"{where}: archive: no archive holds the release {name} yet, it exists as a mock only; set archive to mock"
+            )
         strange = archive["root"] in homes and archive["root"] != release["root"]
         if strange or (archive["kind"] == "mock" and "arrays" in release):
             here = "the mock survey" if archive["kind"] == "mock" else archive["root"]

@@ -10,23 +10,37 @@ STAGES = {
         "sdss": "archive.catalogue:fetch_sdss",
         "apogee": "archive.catalogue:fetch_apogee",
         "desi": "archive.catalogue:fetch_desi",
+        "fourmost": "archive.catalogue:fetch_fourmost",
     },
-    "targets": {"sdss": "targets.build:build", "apogee": "targets.apogee:build", "desi": "targets.desi:build"},
-    "plan": {"sdss": "archive.plan:make", "apogee": "archive.plan_stars:make", "desi": "archive.plan_healpix:make"},
+    "targets": {
+        "sdss": "targets.build:build",
+        "apogee": "targets.apogee:build",
+        "desi": "targets.desi:build",
+        "fourmost": "targets.build:build",
+    },
+    "plan": {
+        "sdss": "archive.plan:make",
+        "apogee": "archive.plan_stars:make",
+        "desi": "archive.plan_healpix:make",
+        "fourmost": "archive.plan_fields:make",
+    },
     "estimate": {
         "sdss": "archive.plan:estimate",
         "apogee": "archive.plan_stars:estimate",
         "desi": "archive.plan_healpix:estimate",
+        "fourmost": "archive.plan_fields:estimate",
     },
     "mock_spectra": {
         "sdss": "archive.plan:mock_spectra",
         "apogee": "archive.plan_stars:mock_spectra",
         "desi": "archive.plan_healpix:mock_spectra",
+        "fourmost": "archive.plan_fields:mock_spectra",
     },
     "mock": {
         "sdss": "archive.mock_sdss:build",
         "apogee": "archive.mock_apogee:build",
         "desi": "archive.mock_desi:build",
+        "fourmost": "archive.mock_fourmost:build",
     },
 }
 

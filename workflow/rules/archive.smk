@@ -2,9 +2,39 @@
 
 
 if ARCHIVE["kind"] == "mock":
+    PHYSICS = tuple(
+        f"simulate/{name}"
+        for name in (
+            "distributions",
+            "galaxies",
+            "instruments",
+            "kernels",
+            "labels",
+            "lines",
+            "observation",
+            "population",
+            "quasars",
+            "spectra",
+            "stars",
+            "wavelengths",
+        )
+    )
     MOCK_ROOMS = {
-        "sdss": ("simulate/[!ad]*", "simulate/distributions", "archive/mock_[!ad]*"),
+        "sdss": (
+            *PHYSICS,
+            *(f"archive/mock_{name}" for name in ("columns", "fits", "layout", "sdss", "spectra", "tables")),
+        ),
         "apogee": ("simulate/apogee_*", "archive/mock_apogee*", "archive/mock_fits", "archive/mock_columns"),
+        "fourmost": (
+            *PHYSICS,
+            *(
+                f"simulate/{name}"
+                for name in ("effects", "exposure", "extinction", "fourmost", "rebin", "spectrographs", "templates")
+            ),
+            "archive/mock_f*",
+            "archive/mock_columns",
+            "surveys/fourmost_layout",
+        ),
         "desi": ("simulate/[!a]*", "archive/mock_desi*", "surveys/desi_layout"),
     }
 
@@ -61,9 +91,7 @@ rule fetch_catalogue:
     params:
         settings=lambda wildcards: catalogue_settings(wildcards.release),
         raw=f"{RESOURCES}/{{release}}",
-        code=lambda wildcards: code_digest(
-            f"surveys/{survey_of(wildcards.release)}_catalogue", "surveys/fits_blocks"
-        ),
+        code=lambda wildcards: code_digest(f"surveys/{survey_of(wildcards.release)}_catalogue", "surveys/fits_blocks"),
     shell:
         "resurvey fetch-catalogue --settings {params.settings:q} --raw {params.raw} --out {output} 2> {log}"
 

@@ -20,9 +20,10 @@ rule verify:
 
 
 SHARD_ROOMS = {
-    "sdss": ("shards/[!ad]*", "surveys/[!ad]*", "surveys/decode"),
-    "apogee": ("shards/[!d]*", "surveys/apogee_*", "surveys/registry", "surveys/spectrum"),
-    "desi": ("shards/[!a]*", "surveys/desi_*", "surveys/registry", "surveys/spectrum"),
+    "sdss": ("shards/[!adf]*", "surveys/[!adf]*", "surveys/decode", "surveys/foreign"),
+    "apogee": ("shards/[!df]*", "surveys/apogee_*", "surveys/registry", "surveys/spectrum"),
+    "desi": ("shards/[!af]*", "surveys/desi_*", "surveys/registry", "surveys/spectrum"),
+    "fourmost": ("shards/[!ad]*", "surveys/fourmost*", "surveys/registry", "surveys/spectrum"),
 }
 
 

@@ -9,7 +9,7 @@ from resurvey.archive.release import Release
 from resurvey.archive.transfer import Transfer
 from resurvey.errors import ResurveyError
 from resurvey.stages import worker
-from resurvey.surveys import apogee_catalogue, desi_catalogue, sdss_catalogue
+from resurvey.surveys import apogee_catalogue, desi_catalogue, fourmost_catalogue, sdss_catalogue
 
 
 def fetch(settings: dict, raw: Path, out: Path) -> int:
@@ -47,11 +47,20 @@ def fetch_apogee(settings: dict, raw: Path, out: Path) -> int:
 
 def fetch_desi(settings: dict, raw: Path, out: Path) -> int:
     """DESI: zall-pix of the release. `settings`: as for Release. Raises ResurveyError if the catalogue cannot be had."""
+    return _one_table(settings, raw, out, desi_catalogue.extract)
+
+
+def fetch_fourmost(settings: dict, raw: Path, out: Path) -> int:
+    """4MOST: the catalogue of its mock survey. `settings`: as for Release. Raises ResurveyError if it cannot be had."""
+    return _one_table(settings, raw, out, fourmost_catalogue.extract)
+
+
+def _one_table(settings: dict, raw: Path, out: Path, extract) -> int:
     release = Release.from_settings(settings)
     path = release.settings["catalogue"]
     rows = _require(release, raw, [Wanted(path=path, expected_bytes=int(release.settings["catalogue_bytes"]))])
     meta = {"origin": release.origin, "release": release.name, "code_version": __version__, "root": release.root}
-    return desi_catalogue.extract(raw / path, out, {**meta, "catalogue": path, "files": _origin_of(rows)})
+    return extract(raw / path, out, {**meta, "catalogue": path, "files": _origin_of(rows)})
 
 
 def fetch_sdss(settings: dict, raw: Path, out: Path) -> int:

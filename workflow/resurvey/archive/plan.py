@@ -22,7 +22,7 @@ BYTES_PER_S = 1.0e7  # of one client
 HELP_DESK_BYTES = 1.0e12  # above it, SDSS asks to be written to, and offers Globus
 
 ROUTES = {"lite": "spec-lite", "plate": "spPlate", "array": "arrays", "apstar": "apStar", "aspcapstar": "aspcapStar",
-          "coadd": "DESI coadd"}  # fmt: skip
+          "coadd": "DESI coadd", "field": "4MOST field"}  # fmt: skip
 
 COLUMNS = ["shard", "plate", "mjd", "fiberid", "run2d"]  # of the targets
 STARS = [

@@ -7,6 +7,7 @@ from resurvey.errors import ResurveyError
 from resurvey.files import damaged, read_meta, read_table
 from resurvey.shards.apogee import build_apogee
 from resurvey.shards.desi import build_desi
+from resurvey.shards.fourmost import build_fourmost
 from resurvey.shards.job import Job
 from resurvey.shards.published import build_published
 from resurvey.shards.sdss import build_sdss
@@ -17,6 +18,7 @@ BUILDERS = {
     ("sdss", "published"): build_published,
     ("apogee", "archive"): build_apogee,
     ("desi", "archive"): build_desi,
+    ("fourmost", "archive"): build_fourmost,
 }  # (the release's survey, the dataset's source): a Job → {expected, read, rejected}
 
 

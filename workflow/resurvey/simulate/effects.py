@@ -84,7 +84,7 @@ def strike(
     effects: Effects, device: Spectrograph, pixels: Pixels, flux, ivar, quality, rng: np.random.Generator
 ) -> None:
     """Cosmic rays, in place: those that are found lose their inverse variance and are marked, the others stay."""
-    count, size = flux.shape
+    count = len(flux)
     covered = np.flatnonzero(pixels.electrons.max(0) > 0)
     share = np.ptp(pixels.wave[covered]) / (device.last - device.first)
     hits = rng.poisson(device.cosmic_rays * device.exposure / 60 * device.detector_pixels * share, count)

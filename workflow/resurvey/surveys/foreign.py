@@ -2,7 +2,7 @@
 
 _HINT = (
     "this version reads SDSS, BOSS and eBOSS spectra (spec, spSpec, spPlate), APOGEE spectra (apStar, aspcapStar, apVisit), "
-    "DESI spectra (coadd, spectra) and plain text with wavelength and flux"
+    "DESI spectra (coadd, spectra), 4MOST level-1 spectra and plain text with wavelength and flux"
 )
 
 

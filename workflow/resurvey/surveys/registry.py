@@ -15,6 +15,7 @@ from resurvey.surveys import (
     apogee_visit,
     desi_coadd,
     foreign,
+    fourmost,
     sdss_fast,
     sdss_plate,
     sdss_spec,
@@ -24,7 +25,7 @@ from resurvey.surveys import (
 )
 from resurvey.surveys.spectrum import Rejected, Spectrum
 
-FITS_READERS = (sdss_spec, sdss_spspec, apogee_star, apogee_visit, desi_coadd, sdss_plate, spectra_table)
+FITS_READERS = (sdss_spec, sdss_spspec, apogee_star, apogee_visit, desi_coadd, fourmost, sdss_plate, spectra_table)
 SKY = "is a sky fibre; class and redshift mean nothing there"
 FAST_LIMIT = 16 << 20  # larger files are opened, not read whole
 

@@ -32,7 +32,7 @@ def build(catalogue: pa.Table, dataset: dict, seed: int) -> Targets:
     """
     book = _Rejections()
     catalogue = _usable(catalogue, book)
-    published = dataset["source"] == "published"
+    published = dataset.get("source") == "published"
     keys = _keys(catalogue)
     if published:
         objects = keys  # the authors' files hold no positions
@@ -118,7 +118,7 @@ def _repeated(catalogue: pa.Table, keys: np.ndarray, rows: np.ndarray, twice: np
 
 
 def _sides(catalogue, chosen, objects, label, dataset, seed) -> np.ndarray:
-    if dataset["source"] == "published":
+    if dataset.get("source") == "published":
         return np.array([SPLITS.index(name) for name in catalogue["split"].take(pa.array(chosen)).to_pylist()], np.int8)
     if dataset["split"] is None:
         return np.full(len(chosen), len(SPLITS), np.int8)  # no split: neither a side nor left out
@@ -139,7 +139,7 @@ def _table(catalogue, kept, objects, label, names, side, dataset) -> pa.Table:
             pa.string()
         ),
     }
-    if dataset["source"] == "published":
+    if dataset.get("source") == "published":
         order = np.lexsort((table["row"].to_numpy(), np.asarray(table["file"].to_pylist(), str)))
         number = np.empty(len(order), int)
         number[order] = shards.contiguous(len(order), dataset["shards"])

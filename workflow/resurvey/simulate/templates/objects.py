@@ -108,11 +108,11 @@ def _galaxies(galaxies: Galaxies, libraries: Libraries, count: int, rng) -> dict
         "stack_light": np.where(stacked, rng.uniform(0, galaxies.stack_light, count), 0),
         "line_sigma": rng.uniform(*galaxies.line_sigma, count),
         "z": z,
-        **_nebular(lines, galaxies.av, count, rng),
+        **nebular(lines, galaxies.av, count, rng),
     }
 
 
-def _nebular(lines: np.ndarray, av: tuple[float, float], count: int, rng) -> dict:
+def nebular(lines: np.ndarray, av: tuple[float, float], count: int, rng) -> dict:
     """ew_halpha [Å], n2, o3, hardness, av of narrow lines (n,)."""
     names = list(LINES)
     rows = np.array([names.index(name) for name in lines])

@@ -1,0 +1,299 @@
+"""A small archive of 4MOST's low-resolution survey, filled with simulated spectra of known truth.
+
+Every primary header carries `MOCK = T`. The archive depends on the settings alone: each field has a seed of its own, whatever
+the number of processes.
+"""
+
+import functools
+import json
+import multiprocessing
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from resurvey import __version__, files, settings
+from resurvey.archive import mock_columns, mock_fits
+from resurvey.archive.mock_sdss import MARKER
+from resurvey.archive.mock_spectra import MARK
+from resurvey.archive.release import Release
+from resurvey.errors import ResurveyError
+from resurvey.simulate import exposure, fourmost, galaxies, quasars, stars
+from resurvey.simulate.spectrographs import QMOST
+from resurvey.surveys.fourmost_layout import CATALOGUE, COLUMNS, FIBRES, FLUX_SCALE, USED_OBJECT, USED_SKY, path
+
+DEFAULTS = {"per_class": 2200, "step": 1.0, "fields": 12, "repeats": 0.02, "templates": None, "seed": 0}
+RELEASE = "fourmost_mock"
+SKY_SHARE = 0.04  # of a field's fibres
+VERSION = "mock 1"  # PROCSOFT
+FIRST_FIELD, FIRST_NIGHT = 1001, 61000
+CELL = 60.0  # arcsec: objects lie in cells of this size, so that only repeats are close to each other
+
+
+def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict:
+    """Write the archive below `out` and `out` / truth / {release}.parquet; returns counts of spectra, visits and bytes.
+
+    options: `per_class` objects of each of the ten classes; `step` [Å] of the files' pixels (4MOST: 0.25); `fields`: least number of
+    them; `repeats`: share of the objects that are observed twice; `templates`: folder of public templates, or null for the built-in
+    physics; `seed`. Raises ResurveyError for impossible settings or a folder that is not ours.
+    """
+    options = check(options)
+    release = _release(release_name)
+    source(options["templates"])  # once, before the processes part, and before a folder is made
+    root = _clear(Path(out), release_name, release.settings["prefix"], options)
+    table = layout(options, release.settings["fibres"])
+    parts = _parts(table, options)
+    job = functools.partial(_field, root=root, release=release, options=options)
+    written = list(tqdm(_spread(job, parts, threads), total=len(parts), desc="mock archive", unit="field"))
+    digests = [part["digest"] for part in written]
+    digests.append(_catalogue(root, release, [part["catalogue"] for part in written]))
+    _checksum_files(root, release, digests)
+    truth = pa.concat_tables([part["truth"] for part in written])
+    meta = {"origin": "mock", "release": release_name, "code_version": __version__, **options}
+    files.write_table(truth, Path(out) / "truth" / f"{release_name}.parquet", meta)
+    size = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
+    return {"spectra": truth.num_rows, "visits": len(parts), "bytes": size}
+
+
+def check(options: dict) -> dict:
+    """Settings with defaults filled in. Raises ResurveyError naming the key that is unknown or impossible."""
+    for key in options:
+        if key not in DEFAULTS:
+            raise ResurveyError(f"--settings: unknown key {key!r}; {settings.nearest(key, list(DEFAULTS))}")
+    options = DEFAULTS | options
+    for key, least in (("per_class", 1), ("fields", 1), ("seed", 0)):
+        if not isinstance(options[key], int) or isinstance(options[key], bool) or options[key] < least:
+            raise ResurveyError(f"--settings: {key} is {options[key]!r}; it must be a whole number of at least {least}")
+    if not isinstance(options["step"], int | float) or not 0.2 <= options["step"] <= 20:
+        raise ResurveyError(f"--settings: step is {options['step']!r}; it must be between 0.2 and 20 Å")
+    if not isinstance(options["repeats"], int | float) or not 0 <= options["repeats"] <= 0.5:
+        raise ResurveyError(f"--settings: repeats is {options['repeats']!r}; it must be between 0 and 0.5")
+    return options
+
+
+@functools.lru_cache(maxsize=1)
+def source(folder: str | None):
+    """What draws and renders the classes: the built-in physics, or a folder of templates. Raises ResurveyError for a bad folder."""
+    if folder is None:
+        for library in (stars.library, galaxies.library, quasars.library):
+            library()
+        return fourmost.FromPhysics()
+    from resurvey.simulate.templates import libraries
+
+    return fourmost.FromTemplates(libraries.load(folder))
+
+
+def _release(name: str) -> Release:
+    if name != RELEASE:
+        raise ResurveyError(f"--release {name}: no mock archive is written in its layout; choose {RELEASE}")
+    data = settings.read_yaml(settings.WORKFLOW / "releases" / f"{name}.yaml")
+    return Release.from_settings({"release": {**data, "name": name}, "origin": "mock"})
+
+
+def _clear(out: Path, name: str, prefix: str, options: dict) -> Path:
+    """The archive's empty root; an earlier mock archive there is removed, anything else is refused."""
+    root = out / prefix
+    if root.exists() and any(root.iterdir()):
+        if not (root / MARKER).exists():
+            raise ResurveyError(f"{root}: exists and is no mock archive; choose another folder with --out")
+        shutil.rmtree(root)
+    (out / "truth" / f"{name}.parquet").unlink(missing_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
+    text = {
+        "what": "simulated spectra of 4MOST; nothing here was observed",
+        "settings": options,
+        "version": __version__,
+    }
+    (root / MARKER).write_text(json.dumps(text, indent=2) + "\n")
+    return root
+
+
+def _spread(job, parts: list[dict], threads: int):
+    if threads <= 1 or len(parts) == 1:
+        yield from map(job, parts)
+        return
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    with ProcessPoolExecutor(threads, multiprocessing.get_context(method)) as pool:
+        yield from pool.map(job, parts)
+
+
+def layout(options: dict, fibres: int) -> dict[str, np.ndarray]:
+    """One row per fibre that is used: object (-1: sky), label (index, -1: sky), repeat, field, mjd, fibre, ra, dec [deg].
+
+    Objects are spread at random over the fields; a repeat lies in another field than the first spectrum, up to 0.6 arcsec off.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([options["seed"], 21]))
+    classes = len(fourmost.LABELS)
+    objects = options["per_class"] * classes
+    label = np.tile(np.arange(classes), options["per_class"])
+    room = int(fibres * (1 - SKY_SHARE))
+    count = max(options["fields"], -(-round(objects * (1 + options["repeats"])) // room))
+    field = rng.permutation(np.arange(objects) % count)
+    again = np.flatnonzero(rng.random(objects) < options["repeats"]) if count > 1 else np.zeros(0, int)
+    ra, dec = _positions(field, count, rng)
+    angle, off = rng.uniform(0, 2 * np.pi, len(again)), rng.uniform(0, 0.6, len(again)) / 3600
+    science = {
+        "object": np.r_[np.arange(objects), again],
+        "label": np.r_[label, label[again]],
+        "repeat": np.r_[np.zeros(objects, bool), np.ones(len(again), bool)],
+        "field": np.r_[field, (field[again] + 1) % count],
+        "ra": np.r_[ra, ra[again] + off * np.cos(angle) / np.cos(np.radians(dec[again]))],
+        "dec": np.r_[dec, dec[again] + off * np.sin(angle)],
+    }
+    sky = np.repeat(np.arange(count), max(2, round(objects / count * SKY_SHARE)))
+    blank_ra, blank_dec = _positions(sky, count, rng)
+    blank = {"object": np.full(len(sky), -1), "label": np.full(len(sky), -1), "repeat": np.zeros(len(sky), bool), "field": sky, "ra": blank_ra, "dec": blank_dec}  # fmt: skip
+    table = {name: np.concatenate([science[name], blank[name]]) for name in science}
+    table["fibre"] = np.zeros(len(table["field"]), np.int32)
+    for number in range(count):
+        rows = np.flatnonzero(table["field"] == number)
+        if len(rows) > fibres:
+            raise ResurveyError(
+                f"--settings: field {number} would need {len(rows)} fibres of {fibres}; set more fields"
+            )
+        table["fibre"][rows] = np.sort(rng.choice(fibres, len(rows), replace=False)) + 1
+    table["mjd"] = FIRST_NIGHT + 3 * table["field"]
+    table["field"] = FIRST_FIELD + table["field"]
+    order = np.lexsort((table["fibre"], table["field"]))
+    return {name: values[order] for name, values in table.items()}
+
+
+def _positions(field: np.ndarray, count: int, rng) -> tuple[np.ndarray, np.ndarray]:
+    """ra, dec [deg]: fields 4 degrees apart in the southern sky, objects in cells of their own."""
+    ra, dec = np.zeros(len(field)), np.zeros(len(field))
+    side = 130  # cells across a field
+    for number in range(count):
+        rows = np.flatnonzero(field == number)
+        cells = rng.choice(side * side, len(rows), replace=False)
+        x, y = (np.array(np.divmod(cells, side)) + rng.uniform(0.2, 0.8, (2, len(rows)))) * CELL / 3600
+        dec[rows] = -60.0 + 4.0 * (number // 40) + y
+        ra[rows] = 20.0 + 8.0 * (number % 40) + x / np.cos(np.radians(dec[rows]))
+    return ra, dec
+
+
+def _parts(table: dict, options: dict) -> list[dict]:
+    """What each field's job needs: its rows, and the drawn objects of each class that it observes."""
+    maker = source(options["templates"])
+    drawn = []
+    for index, label in enumerate(fourmost.LABELS):
+        rng = np.random.default_rng(np.random.SeedSequence([options["seed"], 22, index]))
+        drawn.append(maker.draw(label, options["per_class"], rng))
+    parts = []
+    for number in np.unique(table["field"]):
+        rows = {name: values[table["field"] == number] for name, values in table.items()}
+        objects = {}
+        for index in range(len(fourmost.LABELS)):
+            place = rows["object"][rows["label"] == index] // len(fourmost.LABELS)
+            objects[index] = {name: values[place] for name, values in drawn[index].items()}
+        parts.append({"number": int(number), "rows": rows, "objects": objects})
+    return parts
+
+
+def _field(part: dict, root: Path, release: Release, options: dict) -> dict:
+    """Simulate and write one field; its digest, catalogue rows and truth. Forest and narrow absorbers of a repeat are drawn anew."""
+    number, rows, objects = part["number"], part["rows"], part["objects"]
+    maker, loglam, count = source(options["templates"]), QMOST.loglam(), len(rows["fibre"])
+    wave = QMOST.joined_grid(options["step"])
+    truth = {"z": np.full(count, np.nan), "sn": np.zeros(count, np.float32), "av_galactic": np.zeros(count, np.float32)}
+    rng = np.random.default_rng(np.random.SeedSequence([options["seed"], 23, number]))
+    shape = np.zeros((count, len(loglam)), np.float32)
+    for index, drawn in objects.items():
+        mine = np.flatnonzero(rows["label"] == index)
+        if len(mine):
+            shape[mine] = maker.noiseless(drawn, QMOST, loglam, rng)
+            for name in truth:
+                truth[name][mine] = drawn[name]
+    truth["sn"] *= np.where(rows["repeat"], rng.lognormal(0, 0.15, count), 1).astype(np.float32)
+    seen = exposure.expose(shape, loglam, truth["sn"], QMOST, wave, rng)
+    digest = _write(root, release, number, rows, seen)
+    return {"digest": digest, "catalogue": _rows(rows, truth, seen, rng), "truth": _truth(rows, truth, seen)}
+
+
+def _names(rows: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Class and subclass of each row, empty for the sky."""
+    labels = np.array([*fourmost.LABELS, "_"])[rows["label"]]  # the sky's -1 is the last
+    pairs = [label.split("_", 1) for label in labels]
+    return np.array([a for a, _ in pairs]), np.array([b for _, b in pairs])
+
+
+def _write(root: Path, release: Release, number: int, rows: dict, seen: exposure.Exposure) -> tuple[str, str, str]:
+    """The file of a field: (folder, name, SHA-1)."""
+    mjd = int(rows["mjd"][0])
+    grid = [("CTYPE1", "WAVE", "vacuum"), ("CUNIT1", "Angstrom"), ("CRPIX1", 1.0), ("CRVAL1", float(seen.wave[0])), ("CDELT1", float(seen.wave[1] - seen.wave[0]))]  # fmt: skip
+    unit = ("BUNIT", "erg/(s*cm^2*Angstrom)")
+    error = np.zeros_like(seen.flux)
+    np.divide(
+        1 / FLUX_SCALE, np.sqrt(seen.ivar, where=seen.ivar > 0, out=np.ones_like(error)), where=seen.ivar > 0, out=error
+    )
+    table = np.zeros(len(rows["fibre"]), mock_columns.row_type(COLUMNS))
+    table["FIB_ID"], table["FIB_USE"] = rows["fibre"], np.where(rows["label"] < 0, USED_SKY, USED_OBJECT)
+    table["TRG_UID"], table["TRG_RA"], table["TRG_DEC"] = rows["object"] + 1, rows["ra"], rows["dec"]
+    table["TRG_NME"] = [f"QMST{object_:012d}".encode() for object_ in rows["object"] + 1]
+    table["EXPTIME"], table["SNR"] = QMOST.exposure, seen.sn
+    cards = [
+        ("COMMENT", "Simulated 4MOST level-1 spectra of one field, arms joined"), ("PRODCATG", "SCIENCE.SPECTRUM"), ("TELESCOP", "ESO-VISTA"),
+        ("INSTRUME", "QMOST"), ("RADESYS", "ICRS"), ("EXPTIME", QMOST.exposure, "[s]"), ("TEXPTIME", QMOST.exposure, "[s]"),
+        ("MJD-OBS", mjd + 0.125), ("OBID1", number, "Observation block"), ("NCOMBINE", 3), ("OBSTECH", "MOS"), ("FLUXCAL", "ABSOLUTE"),
+        ("PROCSOFT", VERSION), ("SPECSYS", "HELIOCEN"), ("TOT_FLUX", True), ("WAVELMIN", float(seen.wave[0] / 10), "[nm]"),
+        ("WAVELMAX", float(seen.wave[-1] / 10), "[nm]"), ("SPEC_BIN", float((seen.wave[1] - seen.wave[0]) / 10), "[nm]"), *MARK,
+    ]  # fmt: skip
+    where = path(release.settings["paths"]["field"], number, mjd)
+    folder, _, name = where.rpartition("/")
+    parts = [
+        mock_fits.primary(cards),
+        mock_fits.image(seen.flux / np.float32(FLUX_SCALE), [("EXTNAME", "FLUX"), *grid, unit]),
+        mock_fits.image(error, [("EXTNAME", "ERR_FLUX"), *grid, unit]),
+        mock_fits.image(seen.quality, [("EXTNAME", "QUAL"), *grid]),
+        mock_fits.table(table, COLUMNS, [("EXTNAME", FIBRES)]),
+    ]
+    return folder, name, mock_fits.write(root / where, parts)
+
+
+def _rows(rows: dict, truth: dict, seen: exposure.Exposure, rng) -> np.ndarray:
+    """Catalogue rows. The classes are those of the targeting, as in 4MOST's mocks, and redshifts the true ones with the errors of
+    a fit: 60 km/s at S/N 1, less at higher; sky fibres have neither."""
+    table = np.zeros(len(rows["fibre"]), mock_columns.row_type(CATALOGUE))
+    kind, subclass = _names(rows)
+    error = 2e-4 / np.sqrt(1 + np.maximum(seen.sn, 0) ** 2)
+    known = rows["label"] >= 0
+    table["OBID1"], table["MJD"], table["FIB_ID"], table["PROCSOFT"] = (
+        rows["field"],
+        rows["mjd"],
+        rows["fibre"],
+        VERSION.encode(),
+    )
+    table["TRG_UID"], table["TRG_RA"], table["TRG_DEC"] = rows["object"] + 1, rows["ra"], rows["dec"]
+    table["FIB_USE"] = np.where(known, USED_OBJECT, USED_SKY)
+    table["CLASS"], table["SUBCLASS"] = np.char.encode(kind, "ascii"), np.char.encode(subclass, "ascii")
+    table["Z"] = np.where(known, np.nan_to_num(truth["z"]) + error * rng.standard_normal(len(error)), 0)
+    table["Z_ERR"], table["SNR"], table["PRIMARY"] = np.where(known, error, 0), seen.sn, known & ~rows["repeat"]
+    return table
+
+
+def _truth(rows: dict, truth: dict, seen: exposure.Exposure) -> pa.Table:
+    kind, subclass = _names(rows)
+    known = rows["label"] >= 0
+    names = [f"{f:04d}-{m}-{n:04d}" for f, m, n in zip(rows["field"], rows["mjd"], rows["fibre"], strict=True)]
+    labels = np.where(known, np.char.add(np.char.add(kind, "_"), subclass), "")
+    return pa.table({
+        "spectrum_id": names, "object": rows["object"], "label": labels.tolist(), "repeat": rows["repeat"], "z": truth["z"],
+        "asked_sn": truth["sn"], "sn": seen.sn, "av_galactic": truth["av_galactic"], "ra": rows["ra"], "dec": rows["dec"],
+    })  # fmt: skip
+
+
+def _catalogue(root: Path, release: Release, parts: list[np.ndarray]) -> tuple[str, str, str]:
+    where = release.settings["catalogue"]
+    folder, _, name = where.rpartition("/")
+    whole = np.concatenate(parts)
+    return folder, name, mock_fits.write(root / where, [mock_fits.primary(MARK), mock_fits.table(whole, CATALOGUE)])
+
+
+def _checksum_files(root: Path, release: Release, digests: list[tuple[str, str, str]]) -> None:
+    """One checksum file per folder."""
+    for folder in sorted({folder for folder, _, _ in digests}):
+        lines = [f"{digest}  {name}\n" for where, name, digest in sorted(digests) if where == folder]
+        with files.atomic(root / folder / release.checksum_name(folder)) as part:
+            part.write_text("".join(lines))
