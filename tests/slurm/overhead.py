@@ -23,7 +23,16 @@ from observe import environment, processes
 OPTIONS = {
     "plain": [],
     "array": ["--slurm-array-jobs", "fetch, shard", "--slurm-array-limit", "100"],
-    "group": ["--groups", "fetch=part", "shard=part", "--group-components", "part=8"],
+    "group": [
+        "--groups",
+        "fetch=part",
+        "shard=part",
+        "--group-components",
+        "part=8",
+        "--set-resources",
+        "fetch:runtime=20",
+        "shard:runtime=20",
+    ],  # a group asks for its jobs' runtimes in all: 56 h as they are
 }
 
 
