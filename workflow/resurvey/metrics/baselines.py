@@ -128,7 +128,7 @@ def _redshift_scores(true: np.ndarray, predicted: np.ndarray, limit: float) -> d
 
 
 def of_shards(paths: Sequence[str | os.PathLike], paper: RedshiftPaper, seed: int) -> dict:
-    """`baselines` of the train and test splits of some shards, at most about ROWS spectra of all; with `origin` and `share`.
+    """`baselines` of the train and test splits of some shards, at most about ROWS spectra of all; with `origin`, `dataset`, `share`.
 
     Raises ResurveyError when a split is empty or origins are mixed.
     """
@@ -160,4 +160,11 @@ def of_shards(paths: Sequence[str | os.PathLike], paper: RedshiftPaper, seed: in
                 f"{paths[0]} …: no labelled spectrum is in the {name} split; baselines need train and test"
             )
     arrays = [np.concatenate(columns) for rows in splits.values() for columns in zip(*rows, strict=True)]
-    return {**baselines(*arrays, paper), "origin": origin, "share": share, "code_version": __version__}
+    dataset = files.read_meta(paths[0]).get("dataset")
+    return {
+        **baselines(*arrays, paper),
+        "origin": origin,
+        "dataset": dataset,
+        "share": share,
+        "code_version": __version__,
+    }

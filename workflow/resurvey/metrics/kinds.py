@@ -18,9 +18,9 @@ class Kind:
     labels(names): what catalogues with these columns predict, [] where they are of another kind. evaluation(catalogue, meta): the
     plan of its tidy table. read_all(paths): (tables, one per model; foreign training histories). scores(table, paper) and
     network_scores(networks): {(quantity, class): Score}. without_scores(table, paper): {file, n, reason} of rows in no measure.
-    baselines(shards, paper, seed): what needs no network. with_truth(table, path): truth from another file, None where
-    tables always hold it. measured, anchors: the
-    terminal's table (scorecard.py).
+    baselines(shards, paper, seed): what needs no network. with_truth(table, path): truth from another file, None where tables
+    always hold it. measured, anchors: the terminal's table (scorecard.py); beside(quantity): whether the terminal shows a quantity
+    that the paper does not print beside the baselines.
     """
 
     labels: Callable[[list[str]], list[str]]
@@ -33,18 +33,37 @@ class Kind:
     with_truth: Callable[..., object] | None
     measured: Callable[[list[dict]], list[tuple[str, str, int]]]
     anchors: tuple[str, ...]
+    beside: Callable[[str], bool]
 
 
 KINDS = {
     "redshift": Kind(
-        lambda names: classes_of(names)[0], chain.evaluation, tables.read_all, scores.all_scores, scores.validation_scores,
-        scores.without_scores, baselines.of_shards, None, scores.measured, scores.ANCHORS,
+        labels=lambda names: classes_of(names)[0],
+        evaluation=chain.evaluation,
+        read_all=tables.read_all,
+        scores=scores.all_scores,
+        network_scores=scores.validation_scores,
+        without_scores=scores.without_scores,
+        baselines=baselines.of_shards,
+        with_truth=None,
+        measured=scores.measured,
+        anchors=scores.ANCHORS,
+        beside=lambda quantity: True,
     ),
     "labels": Kind(
-        labels_of, label_chain.evaluation, label_tables.read_all, label_scores.all_scores, label_scores.network_scores,
-        label_scores.without_scores, label_baselines.of_shards, label_tables.with_truth, label_scores.measured, label_scores.ANCHORS,
+        labels=labels_of,
+        evaluation=label_chain.evaluation,
+        read_all=label_tables.read_all,
+        scores=label_scores.all_scores,
+        network_scores=label_scores.network_scores,
+        without_scores=label_scores.without_scores,
+        baselines=label_baselines.of_shards,
+        with_truth=label_tables.with_truth,
+        measured=label_scores.measured,
+        anchors=label_scores.ANCHORS,
+        beside=lambda quantity: quantity == "test_sigma_mad",
     ),
-}  # fmt: skip
+}
 
 
 def kind_of_table(names: list[str]) -> Kind:

@@ -104,7 +104,8 @@ def to_text(rows: list[dict], left_out: list[dict], paper: Paper) -> str:
         mine = [row for row in rows if row["model"] == model]
         head = f", {mine[0]['head']} head" if mine[0]["head"] else ""
         blocks.append(f"{model}{head} — {mine[0]['survey']}")
-        blocks += [text for text in (_measured(mine, kind.measured(mine), kind.anchors), _compared(mine)) if text]
+        shown = [row for row in mine if row["paper"] is not None or kind.beside(row["quantity"])]
+        blocks += [text for text in (_measured(mine, kind.measured(mine), kind.anchors), _compared(shown)) if text]
     for entry in left_out:
         n = "" if entry["n"] is None else f"{entry['n']} rows: "
         blocks.append(f"left out: {entry['file']}: {n}{entry['reason']}")
