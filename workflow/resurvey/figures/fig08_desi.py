@@ -32,7 +32,7 @@ def data(inputs: Inputs) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame, meta: dict) -> Figure:
     """A strip per class."""
-    fig = spectra.draw(data, meta, spectra.NEBULAR)
+    fig = spectra.draw(data, meta, spectra.NEBULAR, spectra.STELLAR)
     colours = {name: colour for name, *_, colour in ARMS}
     for axis, (_, rows) in zip(fig.axes, data.groupby("label", sort=False), strict=True):
         (line,) = [line for line in axis.get_lines() if len(line.get_xdata()) == len(rows)]
@@ -40,5 +40,5 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         for arm, part in rows.reset_index(drop=True).groupby("arm"):
             axis.plot(part["wavelength"], flux[part.index], color=colours[arm], lw=line.get_linewidth(), label=arm)
         line.remove()
-    fig.axes[0].legend(ncols=3, loc="upper left", handlelength=1.0, borderpad=0.1)
+    fig.axes[0].legend(ncols=3, loc="lower right", handlelength=1.0, borderpad=0.1)
     return fig

@@ -36,24 +36,28 @@ def data(inputs: Inputs, stars: bool) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def draw(data: pd.DataFrame, meta: dict, lines: dict[str, float]) -> Figure:
-    """One strip per class: flux over its median against vacuum wavelength, lines marked at the spectrum's redshift."""
+def draw(data: pd.DataFrame, meta: dict, lines: dict[str, float], stellar: dict[str, float] | None = None) -> Figure:
+    """One strip per class: flux over its median against vacuum wavelength, lines marked at the spectrum's redshift.
+
+    stellar: the lines of stars, where they share the figure with others.
+    """
     labels = list(dict.fromkeys(data["label"]))
     fig = style.figure(style.TWO_COLUMNS, 0.3 + 1.15 * len(labels))
     axes = fig.subplots(len(labels), 1, sharex=True, squeeze=False).ravel()
     fig.get_layout_engine().set(hspace=0.0, h_pad=0.015)
     for axis, label in zip(axes, labels, strict=True):
         rows = data[data["label"] == label]
+        marked = stellar if stellar and label.startswith("STAR") else lines
         flux = rows["flux"].to_numpy(float)
         scale = abs(np.nanmedian(flux)) or 1.0
         axis.plot(rows["wavelength"], flux / scale, color=style.colour(label, meta["paper"].labels), lw=0.5)
         low, high = np.nanquantile(flux / scale, [0.003, 0.998])
         z = float(rows["z"].iloc[0]) if np.isfinite(rows["z"].iloc[0]) else 0.0
-        away = np.abs(rows["wavelength"].to_numpy()[:, None] - (1 + z) * np.array(list(lines.values())))
+        away = np.abs(rows["wavelength"].to_numpy()[:, None] - (1 + z) * np.array(list(marked.values())))
         high = max(high, np.nanmax(flux[away.min(1) < NEAR], initial=-np.inf) / scale)
         reach = high - low
         axis.set_ylim(low - 0.12 * reach, high + 0.45 * reach)
-        _mark(axis, lines, z, rows["wavelength"].min(), rows["wavelength"].max())
+        _mark(axis, marked, z, rows["wavelength"].min(), rows["wavelength"].max())
         redshift = f", z = {z:.3f}" if z else ""
         axis.set_title(f"{label}{redshift}, S/N = {rows['sn_median'].iloc[0]:.1f}", loc="right", fontsize=7.5, pad=2)
         axis.locator_params(axis="y", nbins=4)
