@@ -197,7 +197,10 @@ def test_truth_that_went_in(run, tmp_path, capsys):
         )
         == 0
     )
-    assert float(card(tmp_path / "c.csv")[samples.MODEL, "test_coverage_1", "mg_h"]["ours"]) > 0.5
+    rows = card(tmp_path / "c.csv")
+    assert float(rows[samples.MODEL, "test_coverage_1", "mg_h"]["ours"]) > 0.5
+    assert "|network − targets.parquet|" in rows[samples.MODEL, "test_coverage_1", "mg_h"]["convention"]
+    assert "targets.parquet" in rows[samples.MODEL, "survey_spread M13", "al_h"]["convention"]
     assert cli.main(["score", "--paper", "gasnet2", str(run["tidy"]), "--truth", str(run["targets"])]) == 2
     assert "--truth: the tables of gasnet2 hold their truth" in capsys.readouterr().err
 

@@ -49,6 +49,11 @@ def measured(rows: list[dict]) -> list[tuple[str, str, int]]:
     return MEASURED
 
 
+def _truth(found: LabelTable) -> str:
+    """What the network's labels are compared with."""
+    return found.meta.get("truth") or "survey"
+
+
 def _pairs(rows: pd.DataFrame, label: str, reference: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predictions, references and total uncertainties of the rows where the first two are known."""
     values = [rows[name].to_numpy(float) for name in (f"{label}_pred", reference, f"{label}_total")]
@@ -72,11 +77,11 @@ def _residual_scores(
 
 def _against_survey(found: LabelTable) -> dict[tuple[str, str], Score]:
     """Tables 1, 3 and 4: residuals against the survey's labels; beside them uncertainties and their coverage."""
-    scores = {}
+    scores, truth = {}, _truth(found)
     for split, spectra in AGAINST_SURVEY.items():
         rows = found.table[found.table["split"] == split]
         for label in found.labels:
-            words = f"network − survey, {spectra}"
+            words = f"network − {truth}, {spectra}"
             scores |= _residual_scores(split, label, rows, f"{label}_true", words)
             predicted, true, total = _pairs(rows, label, f"{label}_true")
             known = np.isfinite(total)
@@ -86,7 +91,9 @@ def _against_survey(found: LabelTable) -> dict[tuple[str, str], Score]:
             scores[f"{split}_total", label] = Score(rs.median(total), n, f"median total uncertainty, {spectra}", left)
             for k, gauss in ((1, 0.6827), (2, 0.9545)):
                 value = rs.coverage(predicted, true, total, k)
-                words = f"fraction with |network − survey| < {k} total uncertainty, {spectra}; a Gaussian gives {gauss}"
+                words = (
+                    f"fraction with |network − {truth}| < {k} total uncertainty, {spectra}; a Gaussian gives {gauss}"
+                )
                 scores[f"{split}_coverage_{k}", label] = Score(value, n, words, left)
     return scores
 
@@ -133,7 +140,7 @@ def _clusters(found: LabelTable, paper: LabelPaper) -> dict[tuple[str, str], Sco
                 continue
             label = row.label if row.scale == "x_h" else row.label.removesuffix("_h") + "_fe"
             who = "" if row.source == "network" else "survey_"
-            stands = f"members of {cluster} with STARFLAG 0, {row.source}"
+            stands = f"members of {cluster} with STARFLAG 0, {row.source if row.source == 'network' else _truth(found)}"
             left = len(stars) - row.n
             scores[f"{who}mean {cluster}", label] = Score(row.mean, row.n, f"mean, {stands}", left)
             scores[f"{who}spread {cluster}", label] = Score(row.spread, row.n, f"1.4826… MAD, {stands}", left)

@@ -142,7 +142,7 @@ def with_truth(found: LabelTable, path: str | os.PathLike) -> LabelTable:
 
     Rows are matched by apogee_id, and location_id where both have it. {label}_true and {label}_true_err become the other table's
     {label} and {label}_err (NaN where it has not the star); what the table does not know of split, cluster, starflag, aspcapflag,
-    vscatter and S/N (of combined spectra) is filled in. Raises ResurveyError when no star is in both.
+    vscatter and S/N (of combined spectra) is filled in. `truth` in its metadata names the file. Raises ResurveyError when no star is in both.
     """
     path = Path(path)
     frame, _ = read_frame(path)
@@ -189,4 +189,6 @@ def with_truth(found: LabelTable, path: str | os.PathLike) -> LabelTable:
         *found.left_out,
         {"file": str(path), "n": int((~here).sum()), "reason": "spectra whose star is not in it have no truth"},
     ]
-    return LabelTable(table, found.labels, found.meta, left if not here.all() else found.left_out)
+    return LabelTable(
+        table, found.labels, {**found.meta, "truth": path.name}, left if not here.all() else found.left_out
+    )
