@@ -87,7 +87,7 @@ def open_fits(path: Path, data: bytes | None = None) -> Iterator[object]:
         try:
             memmap = None if data is None else False  # None: mapped, but images of unsigned integers, which cannot be, are read
             hdus = fits.open(path if data is None else io.BytesIO(data), memmap=memmap, lazy_load_hdus=False)
-            spans = [(hdu.fileinfo()["datLoc"], hdu.size) for hdu in hdus]
+            spans = [(hdu.fileinfo()["datLoc"], _length(hdu)) for hdu in hdus]
         except Exception as error:  # astropy raises many kinds on damaged files; all mean the same to the user
             raise ResurveyError(f"{path}: is a damaged FITS file ({error}); fetch it again") from error
         with hdus:
@@ -99,6 +99,13 @@ def open_fits(path: Path, data: bytes | None = None) -> Iterator[object]:
             if _more_follows(path, data, sum(spans[-1])):
                 raise ResurveyError(f"{path}: is truncated within the header of HDU {len(spans)}; fetch it again")
             yield hdus
+
+
+def _length(hdu) -> int:
+    """Bytes of an HDU's data in its file; astropy's size of a compressed image is that of the image."""
+    from astropy.io import fits
+
+    return hdu.fileinfo()["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size
 
 
 def _more_follows(path: Path, data: bytes | None, end: int) -> bool:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from resurvey.errors import ResurveyError
 from resurvey.targets import ranks, select, shards
 from resurvey.targets.build import NO_REDSHIFT, REJECTED, Targets
-from resurvey.targets.objects import object_ids
+from resurvey.targets.objects import joined, object_ids
 from resurvey.targets.split import SPLITS, split
 
 FILE = ("survey", "program", "healpix")  # what names a file
@@ -42,7 +42,7 @@ def build(catalogue: pa.Table, dataset: dict, seed: int) -> Targets:
     table = usable.take(pa.array(chosen))
     targetid = table["targetid"].to_numpy()
     positions = (table[name].to_numpy() for name in ("ra", "dec"))
-    objects = object_ids(*positions, targetid, dataset["same_object_arcsec"])
+    objects = joined(object_ids(*positions, targetid, dataset["same_object_arcsec"]), targetid)
     side = np.full(len(chosen), len(SPLITS), np.int8)  # no split: neither a side nor left out
     if dataset["split"]:
         side = split(objects, label[chosen], dataset["split"], seed)

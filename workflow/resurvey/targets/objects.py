@@ -23,3 +23,17 @@ def object_ids(ra: np.ndarray, dec: np.ndarray, keys: np.ndarray, arcsec: float)
     smallest = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(smallest, group, keys)
     return smallest[group]
+
+
+def joined(objects: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """(n,) int64 identities of objects (n,) of which those with a row of the same `names` (n,) int64 are one; the smallest one's."""
+    if len(objects) == 0:
+        return objects
+    one, mine = np.unique(objects, return_inverse=True)
+    _, name = np.unique(names, return_inverse=True)
+    count = len(one) + name.max() + 1
+    graph = coo_array((np.ones(len(objects), bool), (mine, len(one) + name)), shape=(count, count))
+    number, group = connected_components(graph, directed=False)
+    smallest = np.full(number, np.iinfo(np.int64).max)
+    np.minimum.at(smallest, group[: len(one)], one)
+    return smallest[group[mine]]
