@@ -45,8 +45,8 @@ def run(tmp_path_factory) -> Path:
     """A folder with shards, windows and a trained network."""
     torch.set_num_threads(1)
     home = tmp_path_factory.mktemp("run")
-    toy.write_shards(home / "shards", 2500, error=0.1)
-    settings = toy.settings(toy.write_windows(home), epochs=25, schedule="cosine", lr=0.005)
+    toy.write_shards(home / "shards", 2000, error=0.1)
+    settings = toy.settings(toy.write_windows(home), epochs=20, schedule="cosine", lr=0.005)
     found = labels.read(sorted((home / "shards").glob("0*.parquet")), settings, "bcnn", quiet=True)
     fit(found, settings, "bcnn", home / "models/toy/bcnn", threading.Event(), quiet=True)
     return home
@@ -240,7 +240,7 @@ def test_inverse_precision_is_the_authors(model):
     assert inverse_precision(30067, 5e-9, 0.3) == pytest.approx(4.772539682539683e-05, rel=1e-12)
     with_it = LabelPredictor(model, {**SETTINGS, "inference": {**toy.INFERENCE, "inv_tau": True}}, 1)
     without = LabelPredictor(model, SETTINGS, 1)
-    assert (with_it.added, without.added) == (inverse_precision(1500, 5e-9, 0.1), 0)
+    assert (with_it.added, without.added) == (inverse_precision(1200, 5e-9, 0.1), 0)
 
 
 def test_columns_are_in_the_labels_units(model):
@@ -274,10 +274,14 @@ def test_labels_are_recovered_and_uncertainties_cover(model):
         inside = np.mean(off < columns[f"{label}_total"])
         assert 0.6 < inside <= 1, (label, inside)
         assert np.mean(off < 3 * columns[f"{label}_total"]) > 0.98, label
-        # far from the training set the uncertainty grows
         assert np.sqrt(np.mean((still[label] - true[:, number]) ** 2)) < 0.3 * toy.SPREAD[number]
-    strange = predictor.columns(["x"], 1 + 0.5 * np.sin(np.arange(160.0))[None])
-    assert strange["teff_total"][0] > 2 * np.median(columns["teff_total"].data)
+    # far from the training set the uncertainty grows
+    noise = np.random.default_rng(0).normal(0, 0.3, (50, toy.PIXELS))
+    strange = predictor.columns([str(i) for i in range(50)], 1 + noise)
+    ratios = [
+        np.median(strange[f"{label}_total"].data) / np.median(columns[f"{label}_total"].data) for label in toy.LABELS
+    ]
+    assert np.median(ratios) > 1.5 and min(ratios) > 1, ratios
 
 
 def test_without_dropout_it_is_the_network(model):
@@ -328,7 +332,7 @@ def infer(run: Path, shard: Path, out: Path, **changes) -> pa.Table:
 
 def test_a_shards_predictions(run, tmp_path):
     table = infer(run, run / "shards/0000.parquet", tmp_path / "p.parquet")
-    assert table.column_names[:3] == ["spectrum_id", "teff", "teff_model"] and len(table) == 1250
+    assert table.column_names[:3] == ["spectrum_id", "teff", "teff_model"] and len(table) == 1000
     assert table.schema.field("mg_h_predictive").type == pa.float32()
     meta = files.read_meta(tmp_path / "p.parquet")
     assert (meta["model"], meta["origin"], meta["trained_on"]) == ("toy", "mock", "mock")

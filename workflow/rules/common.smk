@@ -124,7 +124,7 @@ def target_settings(dataset):
 def training_settings(model, network):
     """What decides the weights of one network: nothing of its siblings."""
     entry = SETTINGS["models"][model]
-    entry = {key: entry[key] for key in entry if key not in ("only", "shares", "networks")} | {
+    entry = {key: entry[key] for key in entry if key not in ("only", "shares", "networks", "inference")} | {
         "networks": {network: entry["networks"][network]}
     }
     return as_json(

@@ -1,5 +1,12 @@
 # Predictions: all networks of a model on one shard; then the calibration of redshift errors on the validation split.
 
+# What predictions are made with: shared modules, and those of a model's family (True: it predicts labels).
+SHARED = ("inference/families", "inference/models", "inference/predict", "networks")
+INFERENCE = {
+    False: (*SHARED, "inference/engines", "inference/openvino_graph"),
+    True: (*SHARED, "inference/labels", "inference/masks", "inference/monte_carlo"),
+}
+
 
 rule infer:
     input:
@@ -24,8 +31,8 @@ rule infer:
             seed=SETTINGS["seed"],
         ),
         models=f"{RUN}/models",
-        code=code_digest(
-            "inference/predict", "inference/engines", "inference/models", "inference/openvino_graph", "networks"
+        code=lambda wildcards: code_digest(
+            *INFERENCE[resurvey_settings.predicts_labels(SETTINGS["models"][wildcards.model])]
         ),
     shell:
         "resurvey infer --shard {input.shard} --models {params.models} --model {wildcards.model}"
