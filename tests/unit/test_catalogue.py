@@ -333,7 +333,7 @@ def test_memory_does_not_grow_with_the_shards(tmp_path, interleaved):
         for peaks, text in zip((arrow, process), done.stdout.split()[-2:], strict=True):
             peaks.append(int(text) / 1e6)
     assert arrow[1] < 1.25 * arrow[0], f"Arrow's peak {arrow[0]:.1f} MB with 6 shards, {arrow[1]:.1f} MB with 24"
-    assert process[1] < process[0] + 25, f"peak {process[0]:.0f} MB with 6 shards, {process[1]:.0f} MB with 24"
+    assert process[1] < process[0] + 60, f"peak {process[0]:.0f} MB with 6 shards, {process[1]:.0f} MB with 24"
 
 
 def keyed(keys):
