@@ -23,7 +23,7 @@ WHITE_DWARFS = 0.03
 SN = {"STAR": (12.4, 0.90), "QSO": (4.4, 0.75), "GALAXY": (6.0, 0.62)}
 SN_RANGE = (0.5, 150.0)
 # Galaxies by target class (bright galaxies, luminous red, emission lines): share, mean and scatter of z. Faint ones rarely have S/N > 2
-GALAXIES = ((0.94, 0.165, 0.085), (0.04, 0.70, 0.15), (0.02, 1.15, 0.25))
+GALAXIES = ((0.94, 0.145, 0.08), (0.04, 0.70, 0.15), (0.02, 1.15, 0.25))
 GALAXY_Z, QSO_Z = (0.005, 1.69), (0.06, 4.27)
 
 
