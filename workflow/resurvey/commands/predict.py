@@ -31,7 +31,8 @@ def run(args) -> int:
     import torch
 
     from resurvey.inference.engines import on_gpu
-    from resurvey.inference.models import find_homes, load_model
+    from resurvey.inference.families import CLASSES, load
+    from resurvey.inference.models import find_homes
     from resurvey.inference.own import checked_output, expand, find_model, predict_files
     from resurvey.inference.predict import Predictor
 
@@ -39,7 +40,12 @@ def run(args) -> int:
     torch.set_num_threads(threads)
     paths = expand(args.files)
     models, name = find_model(args.model)
-    model = load_model(models, name, find_homes(models, name))
+    family, model = load(models, name, find_homes(models, name))
+    if family is not CLASSES:
+        raise ResurveyError(
+            f"--model {args.model}: gives labels of stars, which this command does not read from files; make shards of them and "
+            "use `resurvey infer`"
+        )
     calibration = models / name / "calibration.json"
     rejected = out.with_name(f"{out.stem}.rejected.parquet")
     with gpus.lease(1) if on_gpu(args.engine) else contextlib.nullcontext():
