@@ -144,6 +144,41 @@ def test_a_preset_may_be_run_for_one_of_its_papers(preset, paper):
     assert len(resolved["releases"]) == 1
 
 
+@pytest.mark.parametrize(("preset", "origin"), [("demo_desi", "mock"), ("paper_desi", "real")])
+def test_presets_of_desi_make_its_model_alone(preset, origin):
+    resolved = load(preset=preset)
+    assert list(resolved["models"]) == ["gasnet2_desi"] and list(resolved["releases"]) == ["desi_edr"]
+    assert resolved["archive"]["origin"] == origin and resolved["run"] == preset
+    overlay = yaml.safe_load((ROOT / "workflow" / "presets" / f"{preset}.yaml").read_text())
+    assert set(overlay) <= set(yaml.safe_load(CONFIG.read_text()))
+
+
+def test_desi_s_sample_is_the_paper_s():
+    dataset = load(preset="paper_desi")["datasets"]["desi_edr"]
+    assert [entry["label"] for entry in dataset["classes"]] == ["STAR", "QSO", "GALAXY"] and dataset[
+        "per_class"
+    ] == 7000
+    assert dataset["selection"]["surveys"] == ["sv1", "sv3"] and dataset["selection"]["sn_min"] == 2.0
+    assert dataset["grid"] == {"start": 4000.0, "step": 1.0, "pixels": 5001}
+
+
+def test_a_preset_chooses_which_models_of_a_paper_are_made():
+    assert set(load(preset="demo", papers=["gasnet2"])["models"]) == {"gasnet2_sdss", "gasnet2_sdss_zpdf"}
+    resolved = load(preset="demo", only_models={"gasnet2": ["gasnet2_sdss"]})
+    assert [name for name, entry in resolved["models"].items() if entry["paper"] == "gasnet2"] == ["gasnet2_sdss"]
+    assert [name for name, entry in resolved["models"].items() if entry["paper"] == "astronn"], (
+        "papers that are not named keep all"
+    )
+    for wrong, words in (
+        ({"gasnet2": ["gasnet2_sds"]}, "only_models.gasnet2.*gasnet2_sds"),
+        ({"gasnet": ["x"]}, "did you mean gasnet2"),
+    ):
+        with pytest.raises(ResurveyError, match=words):
+            load(preset="demo", only_models=wrong)
+    with pytest.raises(ResurveyError, match="shares ResNet_P"):
+        load(preset="demo", only_models={"gasnet2": ["gasnet2_sdss_zpdf"]})
+
+
 def test_null_in_an_override_lifts_a_cut():
     resolved = load(preset="demo", datasets={"sdss_dr16": {"selection": {"targettype": None}}})
     assert resolved["datasets"]["sdss_dr16"]["selection"]["targettype"] is None
