@@ -54,7 +54,7 @@ class Submitted:
     memory: str
     minutes: int
     cpus: int
-    gpus: str
+    gpus: int
 
     @property
     def rule(self) -> str:
@@ -223,7 +223,7 @@ def _submitted(fields: dict[str, str]) -> Submitted:
         memory=requested.get("mem", ""),
         minutes=(queue.seconds(fields["TimeLimit"]) or 0) // 60,
         cpus=int(requested.get("cpu", 0)),
-        gpus=requested.get("gres/gpu", ""),
+        gpus=int(gpus[1]) if (gpus := re.search(r"gpu:(?:\w+:)?(\d+)", fields.get("TresPerJob", ""))) else 0,
     )
 
 
