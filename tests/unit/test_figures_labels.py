@@ -310,8 +310,10 @@ def test_planes_hold_only_stars_whose_log_g_is_certain():
     assert counts[["source", "n", "stars"]].to_numpy().tolist() == [["network", 3, 3], ["ASPCAP", 2, 2]]
     assert counts["x_fe"].tolist() == pytest.approx([0.2, 0.1], abs=0.0126)
     assert counts["fe_h"].tolist() == pytest.approx([-0.5, -0.4], abs=0.021)
-    with pytest.raises(ResurveyError, match="none of 4 combined spectra"):
-        find("astronn_fig17_alpha").data(inputs_of(table_of([{**r, "logg_total": 0.3} for r in rows])))
+    module = find("astronn_fig17_alpha")
+    counts = module.data(inputs_of(table_of([{**r, "logg_total": 0.3} for r in rows])))
+    assert counts["n"].sum() == 0
+    assert "no log g is certain\nto 0.2 dex" in words_of(module.draw(counts, {"origin": "mock"}))
 
 
 def written(tmp_path, sources, drop=(), keep=None):

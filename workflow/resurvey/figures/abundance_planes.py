@@ -5,7 +5,6 @@ import pandas as pd
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from resurvey.errors import ResurveyError
 from resurvey.figures import label_rows, label_style, style
 from resurvey.figures.inputs import Inputs
 
@@ -19,24 +18,20 @@ SOURCES = {"pred": "network", "true": "ASPCAP"}
 
 
 def data(inputs: Inputs, among: tuple[str, ...]) -> pd.DataFrame:
-    """Counts in the bins that hold stars: `label, source` (network or ASPCAP), `fe_h, x_fe` (centres), `n`, `stars` (all of the panel);
-    a panel without stars is one row with n = 0. Stars: combined spectra with a log g certain to 0.2 dex, and both abundances of the
-    source."""
+    """Counts in the bins that hold stars: `label, source` (network or ASPCAP), `fe_h, x_fe` (centres), `n`, `stars` (all of the panel),
+    `certain` (combined spectra with a log g certain to 0.2 dex); a panel without stars is one row with n = 0. Stars: those of
+    `certain` with both abundances of the source."""
     table = label_rows.combined(inputs.labels.table)
     label_rows.require(table, ["logg_total", "fe_h_pred", "fe_h_true"])
     certain = table[table["logg_total"].astype(float) < CERTAIN]
-    if certain.empty:
-        raise ResurveyError(
-            f"the predictions: none of {len(table)} combined spectra has a total uncertainty of log g below {CERTAIN} dex; "
-            "train longer or on more stars"
-        )
     parts = []
     for label in label_rows.labels(table, ["pred", "true"], among):
         for suffix, source in SOURCES.items():
             rows = label_rows.finite(certain, [f"{label}_{suffix}", f"fe_h_{suffix}"])
             iron = rows[f"fe_h_{suffix}"].to_numpy(float)
             parts.append(_counts(iron, rows[f"{label}_{suffix}"].to_numpy(float) - iron).assign(label=label, source=source, stars=len(rows)))  # fmt: skip
-    return pd.concat(parts, ignore_index=True)[["label", "source", "fe_h", "x_fe", "n", "stars"]]
+    columns = ["label", "source", "fe_h", "x_fe", "n", "stars", "certain"]
+    return pd.concat(parts, ignore_index=True).assign(certain=len(certain))[columns]
 
 
 def _counts(iron: np.ndarray, ratio: np.ndarray) -> pd.DataFrame:
@@ -65,7 +60,7 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         rows = data[(data["label"] == name) & (data["source"] == source)]
         found = rows[rows["n"] > 0]
         if found.empty:
-            label_style.empty(axis, f"no star of {int(rows['stars'].iloc[0])} lies here" if rows["stars"].iloc[0] else "no star has it")  # fmt: skip
+            label_style.empty(axis, _why(rows.iloc[0]))
         else:
             count, *_ = np.histogram2d(found["fe_h"], found["x_fe"], edges, weights=found["n"])
             image = axis.pcolormesh(*edges, np.where(count > 0, count, np.nan).T, norm=norm, cmap="viridis", rasterized=True)  # fmt: skip
@@ -84,3 +79,10 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         bar.set_label("stars per bin", labelpad=1)
         style.plain_numbers(bar.ax)
     return fig
+
+
+def _why(row: pd.Series) -> str:
+    """Why a panel is empty."""
+    if not row["certain"]:
+        return f"no log g is certain\nto {CERTAIN} dex"
+    return f"none of {row['stars']} stars\nlies here" if row["stars"] else "no star has both\nabundances"
