@@ -27,7 +27,8 @@ LABEL_ERRORS = """### Uncertainties
 
 `{label}_total` is the paper's uncertainty (Eq. 3). The spread over passes alone (`_model`) tells of spectra unlike the training set,
 `_predictive` is what the network learned of the noise and of the survey's errors. They are not recalibrated: the scorecard gives the
-coverage of `_total` at 1 and 2 on the test split. Values flagged OUTSIDE_TRAINING, DWARF or UNCERTAIN are extrapolations.
+coverage of `_total` at 1 and 2 on the test split. Values flagged OUTSIDE_TRAINING or DWARF are extrapolations;
+under UNCERTAIN look at `{label}_total` for the label that the spectrum says nothing of.
 """
 
 

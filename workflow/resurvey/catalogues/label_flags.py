@@ -35,10 +35,10 @@ MEANING = {
     LabelFlag.MOCK_TRAINED_REAL_INPUT: "a network trained on simulated spectra was applied to a real one",
 }
 
+# Not UNCERTAIN: one label of many that a spectrum says nothing of does not spoil the others; {label}_total tells which it is.
 BAD = (
     LabelFlag.OUTSIDE_TRAINING
     | LabelFlag.DWARF
-    | LabelFlag.UNCERTAIN
     | LabelFlag.MOSTLY_MISSING
     | LabelFlag.BAD_OUTPUT
     | LabelFlag.MOCK_TRAINED_REAL_INPUT
