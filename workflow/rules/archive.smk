@@ -22,9 +22,15 @@ if ARCHIVE["kind"] == "mock":
     MOCK_ROOMS = {
         "sdss": (
             *PHYSICS,
-            *(f"archive/mock_{name}" for name in ("columns", "fits", "layout", "sdss", "spectra", "tables")),
+            *(f"archive/mock_{name}" for name in ("columns", "fits", "layout", "room", "sdss", "spectra", "tables")),
         ),
-        "apogee": ("simulate/apogee_*", "archive/mock_apogee*", "archive/mock_fits", "archive/mock_columns"),
+        "apogee": (
+            "simulate/apogee_*",
+            "archive/mock_apogee*",
+            "archive/mock_fits",
+            "archive/mock_columns",
+            "archive/mock_room",
+        ),
         "fourmost": (
             *PHYSICS,
             *(
@@ -33,9 +39,16 @@ if ARCHIVE["kind"] == "mock":
             ),
             "archive/mock_f*",
             "archive/mock_columns",
+            "archive/mock_room",
             "surveys/fourmost_layout",
         ),
-        "desi": ("simulate/[!a]*", "archive/mock_desi*", "surveys/desi_layout"),
+        "desi": (
+            *PHYSICS,
+            *(f"simulate/{name}" for name in ("desi_population", "effects", "exposure", "rebin", "spectrographs")),
+            "archive/mock_desi*",
+            "archive/mock_room",
+            "surveys/desi_layout",
+        ),
     }
 
     rule mock_archive:

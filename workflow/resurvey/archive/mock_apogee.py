@@ -5,18 +5,20 @@ simulated in groups whose size does not depend on the number of processes.
 """
 
 import functools
-import json
-import multiprocessing
-import shutil
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from resurvey import __version__, files, settings
-from resurvey.archive import mock_apogee_columns, mock_apogee_layout, mock_apogee_spectra, mock_apogee_tables, mock_fits
-from resurvey.archive.mock_sdss import MARKER
+from resurvey import __version__, files
+from resurvey.archive import (
+    mock_apogee_columns,
+    mock_apogee_layout,
+    mock_apogee_spectra,
+    mock_apogee_tables,
+    mock_fits,
+    mock_room,
+)
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
 from resurvey.simulate import apogee_observation, apogee_pipeline, apogee_templates
@@ -35,25 +37,27 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     Raises ResurveyError for impossible settings or a folder that is not ours.
     """
     options = check(options)
-    release = _release(release_name)
+    release = mock_room.release(release_name, RELEASES)
     apogee_templates.model(options["templates"])  # before anything is removed
     out = Path(out)
     prefix = release.settings["prefix"]
     extras = out / prefix.split("/")[0] / "extras"
-    root = _clear(out, release_name, prefix, extras, options)
+    root = out / prefix
+    mock_room.cleared([root, extras], "APOGEE", options)
+    (out / "truth" / f"{release_name}.parquet").unlink(missing_ok=True)
     table = mock_apogee_layout.make(options)
     count = len(table["kind"])
     absent = _absent(table, options["missing"])
     groups = [range(first, min(first + GROUP, count)) for first in range(0, count, GROUP)]
     rows = [[_row(table, i) for i in group] for group in groups]
     job = functools.partial(write_group, root=root, release=release, options=options, absent=absent)
-    written = list(tqdm(_spread(job, rows, threads), total=len(rows), desc="mock archive", unit="group"))
+    written = list(tqdm(mock_room.spread(job, threads, rows), total=len(rows), desc="mock archive", unit="group"))
     sn = np.array([value for part in written for value in part["sn"]], np.float32)
     visit_sn = [value for part in written for value in part["visit_sn"]]
     digests = [entry for part in written for entry in part["digests"]]
     digests += _catalogues(root, release, table, sn, visit_sn)
     _extras(extras, table, options)
-    _checksum_files(root, release, digests)
+    mock_room.checksum_files(root, release, digests, unlisted)
     files.write_table(
         mock_apogee_tables.truth(table, sn),
         out / "truth" / f"{release_name}.parquet",
@@ -65,41 +69,10 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
 
 def check(options: dict) -> dict:
     """Settings with defaults filled in. Raises ResurveyError naming the key that is unknown or impossible."""
-    for key in options:
-        if key not in DEFAULTS:
-            raise ResurveyError(f"--settings: unknown key {key!r}; {settings.nearest(key, list(DEFAULTS))}")
-    options = DEFAULTS | options
-    for key, least in _LEAST.items():
-        if not isinstance(options[key], int) or isinstance(options[key], bool) or options[key] < least:
-            raise ResurveyError(f"--settings: {key} is {options[key]!r}; it must be a whole number of at least {least}")
+    options = mock_room.checked(options, DEFAULTS, _LEAST)
     if not isinstance(options["templates"], str | None):
         raise ResurveyError(f"--settings: templates is {options['templates']!r}; it must be a folder or null")
     return options
-
-
-def _release(name: str) -> Release:
-    if name not in RELEASES:
-        raise ResurveyError(
-            f"--release {name}: no mock archive is written in its layout; choose {' or '.join(RELEASES)}"
-        )
-    data = settings.read_yaml(settings.WORKFLOW / "releases" / f"{name}.yaml")
-    return Release.from_settings({"release": {**data, "name": name}, "origin": "mock"})
-
-
-def _clear(out: Path, name: str, prefix: str, extras: Path, options: dict) -> Path:
-    """The archive's empty root; an earlier mock archive there is removed, anything else is refused."""
-    root = out / prefix
-    for folder in (root, extras):
-        if folder.exists() and any(folder.iterdir()):
-            if not (folder / MARKER).exists():
-                raise ResurveyError(f"{folder}: exists and is no mock archive; choose another folder with --out")
-            shutil.rmtree(folder)
-    (out / "truth" / f"{name}.parquet").unlink(missing_ok=True)
-    text = {"what": "simulated spectra in the layout of APOGEE; nothing here was observed", "settings": options, "version": __version__}  # fmt: skip
-    for folder in (root, extras):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARKER).write_text(json.dumps(text, indent=2) + "\n")
-    return root
 
 
 def _absent(table: dict, number: int) -> frozenset[int]:
@@ -116,16 +89,6 @@ def _row(table: dict, index: int) -> dict:
     row = {name: values[index] for name, values in table.items()}
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
     return plain | {"index": index}
-
-
-def _spread(job, rows: list, threads: int):
-    """Results of `job` over the groups in their order, on `threads` processes."""
-    if threads <= 1 or len(rows) == 1:
-        yield from map(job, rows)
-        return
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    with ProcessPoolExecutor(threads, multiprocessing.get_context(method)) as pool:
-        yield from pool.map(job, rows)
 
 
 @functools.cache
@@ -223,18 +186,6 @@ def _extras(folder: Path, table: dict, options: dict) -> None:
     for name, (head, lines) in contents.items():
         with files.atomic(folder / f"{name}.csv") as part:
             part.write_text("\n".join([head, *lines]) + "\n")
-
-
-def _checksum_files(root: Path, release: Release, digests: list[tuple[str, str, str]]) -> None:
-    """One checksum file per folder; about one file in forty is not listed, as happens in the archive."""
-    folders: dict[str, list[tuple[str, str]]] = {}
-    for folder, name, digest in digests:
-        folders.setdefault(folder, []).append((name, digest))
-    for folder, entries in folders.items():
-        lines = [f"{digest}  {name}\n" for name, digest in sorted(entries) if not unlisted(name)]
-        if lines:
-            with files.atomic(root / folder / release.checksum_name(folder)) as part:
-                part.write_text("".join(lines))
 
 
 def unlisted(name: str) -> bool:

@@ -4,22 +4,16 @@ Every primary header carries `MOCK = T`. The archive depends on the settings alo
 """
 
 import functools
-import json
-import multiprocessing
-import shutil
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from resurvey import __version__, files, settings
-from resurvey.archive import mock_desi_files, mock_desi_layout
+from resurvey import __version__, files
+from resurvey.archive import mock_desi_files, mock_desi_layout, mock_room
 from resurvey.archive.mock_desi_layout import OTHERS, File
-from resurvey.archive.mock_sdss import MARKER
 from resurvey.archive.release import Release
-from resurvey.errors import ResurveyError
 from resurvey.simulate import galaxies, quasars, stars
 from resurvey.simulate.effects import Effects
 from resurvey.simulate.exposure import Exposure, brightness, on_pixels, record
@@ -29,7 +23,8 @@ from resurvey.surveys.desi_layout import path as file_path
 
 DEFAULTS = {"per_class": 2000, "extra": 90, "pixels": 14, "seed": 0}
 RELEASES = ("desi_edr",)
-_LEAST = {"per_class": 10, "extra": 0, "pixels": 3, "seed": 0}
+LEAST = {"per_class": 10, "extra": 0, "pixels": 3, "seed": 0}
+LIBRARIES = (stars.library, galaxies.library, quasars.library)
 DEAD = 0.01  # share of the fibres of which one arm measured nothing
 BLOCK = 128  # spectra simulated at once
 
@@ -41,73 +36,30 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     files, `seed`. The last of the usual files is listed and does not exist; the one before it has no Z arm.
     Raises ResurveyError for impossible settings or a folder that is not ours.
     """
-    options = check(options)
-    release = _release(release_name)
+    options = mock_room.checked(options, DEFAULTS, LEAST)
+    release = mock_room.release(release_name, RELEASES)
     out = Path(out)
-    root = _clear(out, release_name, release.settings["prefix"], options)
+    root, truth_file = out / release.settings["prefix"], out / "truth" / f"{release_name}.parquet"
+    mock_room.cleared([root], "DESI", options)
+    truth_file.unlink(missing_ok=True)
     survey = mock_desi_layout.make(options)
     absent = len(survey) - len(OTHERS) - 1
     there = [file for file in survey if file.index != absent]
     job = functools.partial(write_file, root=root, release=release, seed=options["seed"], without_z=absent - 1)
-    written = list(tqdm(_spread(job, there, threads), total=len(there), desc="mock archive", unit="file"))
+    written = list(
+        tqdm(mock_room.spread(job, threads, there, first=LIBRARIES), total=len(there), desc="mock archive", unit="file")
+    )
     digests = [entry for part in written for entry in part["digests"]]
     path = release.settings["catalogue"]
     digests.append((path, mock_desi_files.write(root / path, mock_desi_files.zall(survey))))
-    _checksum_files(root, release, digests)
+    placed = [(*path.rsplit("/", 1), digest) for path, digest in digests]
+    mock_room.checksum_files(root, release, placed, unlisted)
     sn = {file.index: part["sn"] for file, part in zip(there, written, strict=True)}
     truth = _truth(survey, sn)
     meta = {"origin": "mock", "release": release_name, "code_version": __version__, **options}
-    files.write_table(truth, out / "truth" / f"{release_name}.parquet", meta)
+    files.write_table(truth, truth_file, meta)
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
     return {"spectra": truth.num_rows, "visits": len(there), "bytes": size}
-
-
-def check(options: dict) -> dict:
-    """Settings with defaults filled in. Raises ResurveyError naming the key that is unknown or impossible."""
-    for key in options:
-        if key not in DEFAULTS:
-            raise ResurveyError(f"--settings: unknown key {key!r}; {settings.nearest(key, list(DEFAULTS))}")
-    options = DEFAULTS | options
-    for key, least in _LEAST.items():
-        if not isinstance(options[key], int) or isinstance(options[key], bool) or options[key] < least:
-            raise ResurveyError(f"--settings: {key} is {options[key]!r}; it must be a whole number of at least {least}")
-    return options
-
-
-def _release(name: str) -> Release:
-    if name not in RELEASES:
-        raise ResurveyError(
-            f"--release {name}: no mock archive is written in its layout; choose {' or '.join(RELEASES)}"
-        )
-    data = settings.read_yaml(settings.WORKFLOW / "releases" / f"{name}.yaml")
-    return Release.from_settings({"release": {**data, "name": name}, "origin": "mock"})
-
-
-def _clear(out: Path, name: str, prefix: str, options: dict) -> Path:
-    """The archive's empty root; an earlier mock archive there is removed, anything else is refused."""
-    root = out / prefix
-    if root.exists() and any(root.iterdir()):
-        if not (root / MARKER).exists():
-            raise ResurveyError(f"{root}: exists and is no mock archive; choose another folder with --out")
-        shutil.rmtree(root)
-    (out / "truth" / f"{name}.parquet").unlink(missing_ok=True)
-    root.mkdir(parents=True, exist_ok=True)
-    what = "simulated spectra in the layout of DESI; nothing here was observed"
-    text = {"what": what, "settings": options, "version": __version__}
-    (root / MARKER).write_text(json.dumps(text, indent=2) + "\n")
-    return root
-
-
-def _spread(job, survey: list[File], threads: int):
-    """Results of `job` over the files in their order, on `threads` processes."""
-    if threads <= 1 or len(survey) == 1:
-        yield from map(job, survey)
-        return
-    for library in (stars.library, galaxies.library, quasars.library):
-        library()  # once, before the processes part
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    with ProcessPoolExecutor(threads, multiprocessing.get_context(method)) as pool:
-        yield from pool.map(job, survey)
 
 
 def write_file(file: File, root: Path, release: Release, seed: int, without_z: int = -1) -> dict:
@@ -153,19 +105,6 @@ def observe(table: dict, rng: np.random.Generator) -> tuple[dict[str, Exposure],
         dead = arms["BRZ"[rng.integers(0, 3)]]
         dead.flux[row], dead.ivar[row], dead.sn[row] = 0, 0, 0
     return arms, table["sn"]
-
-
-def _checksum_files(root: Path, release: Release, digests: list[tuple[str, str]]) -> None:
-    """One checksum file per folder; pixels whose number ends in 7 are not listed, as happens in archives."""
-    folders: dict[str, list[tuple[str, str]]] = {}
-    for path, digest in digests:
-        folder, _, name = path.rpartition("/")
-        folders.setdefault(folder, []).append((name, digest))
-    for folder, entries in folders.items():
-        lines = [f"{digest}  {name}\n" for name, digest in sorted(entries) if not unlisted(name)]
-        if lines:
-            with files.atomic(root / folder / release.checksum_name(folder)) as part:
-                part.write_text("".join(lines))
 
 
 def unlisted(name: str) -> bool:

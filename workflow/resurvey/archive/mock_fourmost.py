@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from resurvey import __version__, files, settings
 from resurvey.archive import mock_columns, mock_fits
-from resurvey.archive.mock_sdss import MARKER
+from resurvey.archive.mock_room import MARKER
 from resurvey.archive.mock_spectra import MARK
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError

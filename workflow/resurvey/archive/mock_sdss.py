@@ -5,10 +5,6 @@ simulated from seeds of their own, in any order, and everything is written again
 """
 
 import functools
-import json
-import multiprocessing
-import shutil
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +13,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from resurvey import __version__, files, settings
-from resurvey.archive import mock_columns, mock_fits, mock_layout, mock_spectra, mock_tables, plan
+from resurvey.archive import mock_columns, mock_fits, mock_layout, mock_room, mock_spectra, mock_tables, plan
 from resurvey.archive.mock_layout import Visit
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
@@ -26,8 +22,9 @@ from resurvey.simulate import population as objects
 from resurvey.simulate.instruments import INSTRUMENTS
 from resurvey.simulate.observation import simulate
 
-MARKER = "MOCK"
 DEFAULTS = {"per_class": 2700, "extra": 2000, "lite_plates": 2, "seed": 0, "lite": "sparse", "missing": 1}
+LEAST = {"per_class": 1, "extra": 0, "lite_plates": 0, "seed": 0, "missing": 0}
+LIBRARIES = (stars.library, galaxies.library, quasars.library)  # made once, before processes part
 BOSS_RUN2D = {"dr16": "v5_13_0", "dr17": "v5_13_2"}
 
 
@@ -51,16 +48,25 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     options = check(options)
     release = _release(release_name)
     out = Path(out)
-    root = _clear(out, release_name, release.settings["prefix"], options)
+    root = out / release.settings["prefix"]
+    mock_room.cleared([root], "SDSS", options)
+    (out / "truth" / f"{release_name}.parquet").unlink(missing_ok=True)
     table = mock_layout.draw_objects(options["per_class"], options["extra"], options["seed"])
     boss = BOSS_RUN2D[release.settings["prefix"]]
     visits = mock_layout.make_visits(table, options["lite_plates"], options["seed"], boss)
     job = functools.partial(write_visit, root=root, release=release, options=options)
     parts = [objects.take(table, visit.rows) for visit in visits]
-    written = list(tqdm(_spread(job, visits, parts, threads), total=len(visits), desc="mock archive", unit="plate"))
+    written = list(
+        tqdm(
+            mock_room.spread(job, threads, visits, parts, first=LIBRARIES),
+            total=len(visits),
+            desc="mock archive",
+            unit="plate",
+        )
+    )
     digests = [entry for part in written for entry in part.digests]
     digests += _catalogues(root, release, boss, visits, written)
-    _checksum_files(root, release, digests)
+    mock_room.checksum_files(root, release, digests, mock_spectra.unlisted)
     truth = _truth(written)
     files.write_table(
         truth,
@@ -73,13 +79,7 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
 
 def check(options: dict) -> dict:
     """Settings with defaults filled in. Raises ResurveyError naming the key that is unknown or impossible."""
-    for key in options:
-        if key not in DEFAULTS:
-            raise ResurveyError(f"--settings: unknown key {key!r}; {settings.nearest(key, list(DEFAULTS))}")
-    options = DEFAULTS | options
-    for key, least in (("per_class", 1), ("extra", 0), ("lite_plates", 0), ("seed", 0), ("missing", 0)):
-        if not isinstance(options[key], int) or isinstance(options[key], bool) or options[key] < least:
-            raise ResurveyError(f"--settings: {key} is {options[key]!r}; it must be a whole number of at least {least}")
+    options = mock_room.checked(options, DEFAULTS, LEAST)
     if options["lite"] not in ("sparse", "all"):
         raise ResurveyError(f"--settings: lite is {options['lite']!r}; it is sparse or all")
     return options
@@ -96,36 +96,6 @@ def _release(name: str) -> Release:
             f"--release {name}: no mock archive is written in its layout; choose sdss_dr16 or sdss_dr17"
         )
     return Release.from_settings({"release": {**data, "name": name}, "origin": "mock"})
-
-
-def _clear(out: Path, name: str, prefix: str, options: dict) -> Path:
-    """The archive's empty root; an earlier mock archive there is removed, anything else is refused."""
-    root = out / prefix
-    if root.exists() and any(root.iterdir()):
-        if not (root / MARKER).exists():
-            raise ResurveyError(f"{root}: exists and is no mock archive; choose another folder with --out")
-        shutil.rmtree(root)
-    (out / "truth" / f"{name}.parquet").unlink(missing_ok=True)
-    root.mkdir(parents=True, exist_ok=True)
-    text = {
-        "what": "simulated spectra in the layout of SDSS; nothing here was observed",
-        "settings": options,
-        "version": __version__,
-    }
-    (root / MARKER).write_text(json.dumps(text, indent=2) + "\n")
-    return root
-
-
-def _spread(job, visits, parts, threads: int):
-    """Results of `job` over the visits in their order, on `threads` processes."""
-    if threads <= 1 or len(visits) == 1:
-        yield from map(job, visits, parts)
-        return
-    for library in (stars.library, galaxies.library, quasars.library):
-        library()  # once, before the processes part
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    with ProcessPoolExecutor(threads, multiprocessing.get_context(method)) as pool:
-        yield from pool.map(job, visits, parts)
 
 
 def write_visit(visit: Visit, table: dict, root: Path, release: Release, options: dict) -> Written:
@@ -239,18 +209,6 @@ def _plate_rows(visits: list[Visit]) -> np.ndarray:
         row["NEXP"], row["EXPTIME"], row["PLATESN2"] = 8, 3600, 16
         row["N_TOTAL"], row["N_SKY"] = INSTRUMENTS[visit.instrument].fibres, INSTRUMENTS[visit.instrument].sky_fibres
     return rows
-
-
-def _checksum_files(root: Path, release: Release, digests: list[tuple[str, str, str]]) -> None:
-    """One checksum file per folder; about one file in forty is not listed, as happens in the archive."""
-    folders: dict[str, list[tuple[str, str]]] = {}
-    for folder, name, digest in digests:
-        folders.setdefault(folder, []).append((name, digest))
-    for folder, entries in folders.items():
-        lines = [f"{digest}  {name}\n" for name, digest in sorted(entries) if not mock_spectra.unlisted(name)]
-        if lines:
-            with files.atomic(root / folder / release.checksum_name(folder)) as part:
-                part.write_text("".join(lines))
 
 
 def _truth(written: list[Written]) -> pa.Table:
