@@ -1,6 +1,6 @@
-"""`resurvey predict`: class, redshift and errors of anybody's spectra, with the catalogue's columns and flags."""
+"""`resurvey predict`: what a model says of anybody's spectra, with the catalogue's columns and flags."""
 
-HELP = "predict classes and redshifts of your own spectra"
+HELP = "predict classes and redshifts, or stellar labels, of your own spectra"
 
 
 def arguments(parser) -> None:
@@ -12,6 +12,12 @@ def arguments(parser) -> None:
     parser.add_argument("--out", default="out.parquet", metavar="FILE", help="one row per spectrum (default out.parquet); "
                         "what could not be used goes to out.rejected.parquet with the reason")  # fmt: skip
     parser.add_argument("--engine", default="auto", metavar="NAME", help="auto (default), torch, openvino, cuda")
+    parser.add_argument(
+        "--passes", type=int, metavar="N", help="label models: Monte Carlo passes (default: as in the paper's file)"
+    )
+    parser.add_argument(
+        "--velocity", type=float, metavar="KM_S", help="apVisit: Doppler shift to rest, instead of the header's"
+    )
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="CPU threads (default 1); Slurm's grant goes before it"
     )
@@ -31,30 +37,25 @@ def run(args) -> int:
     import torch
 
     from resurvey.inference.engines import on_gpu
-    from resurvey.inference.families import CLASSES, load
+    from resurvey.inference.families import load
     from resurvey.inference.models import find_homes
     from resurvey.inference.own import checked_output, expand, find_model, predict_files
-    from resurvey.inference.predict import Predictor
 
     out = checked_output(args.out)
     torch.set_num_threads(threads)
     paths = expand(args.files)
     models, name = find_model(args.model)
     family, model = load(models, name, find_homes(models, name))
-    if family is not CLASSES:
-        raise ResurveyError(
-            f"--model {args.model}: gives labels of stars, which this command does not read from files; make shards of them and "
-            "use `resurvey infer`"
-        )
     calibration = models / name / "calibration.json"
     rejected = out.with_name(f"{out.stem}.rejected.parquet")
     with gpus.lease(1) if on_gpu(args.engine) else contextlib.nullcontext():
         rows, lost, origin = predict_files(
             paths,
-            Predictor(model, args.engine, 0.0, threads),
+            family.predictor(model, _settings(args, model), threads),
             files.read_json(calibration) if calibration.exists() else None,
             out,
             rejected,
+            args.velocity,
         )
     print(f"{out}: {rows} spectra; {rejected}: {lost} that could not be used")
     if origin == "real" and model.origin == "mock":
@@ -63,3 +64,22 @@ def run(args) -> int:
             file=sys.stderr,
         )
     return 0 if rows else 1
+
+
+def _settings(args, model) -> dict:
+    """How to apply the model: as its paper's file says, but for what was typed."""
+    from resurvey import settings
+    from resurvey.errors import ResurveyError
+
+    paper = model.all()[0].about.get("paper")
+    defaults = (
+        settings.read_yaml(settings.WORKFLOW / "papers" / f"{paper}.yaml").get("defaults", {})
+        if paper in settings.available("papers")
+        else {}
+    )
+    inference = defaults.get("inference")
+    if args.passes is not None:
+        if args.passes < 2:
+            raise ResurveyError(f"--passes {args.passes}: give 2 or more")
+        inference = {**(inference or {"variance": "variance_of_mean"}), "passes": args.passes}
+    return {"engine": args.engine, "skip_below": 0.0, "inference": inference, "seed": 0}

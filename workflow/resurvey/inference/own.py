@@ -1,9 +1,9 @@
-"""Anybody's spectra: files → the networks' grid → predictions → rows with the catalogue's columns and flags."""
+"""Anybody's spectra: files → what the networks look at → predictions → rows with the catalogue's columns and flags."""
 
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,17 +11,15 @@ import numpy as np
 import pyarrow as pa
 
 from resurvey import __version__, files
+from resurvey.catalogues.kinds import Kind, kind_of
 from resurvey.errors import ResurveyError
-from resurvey.inference.models import Model
-from resurvey.inference.predict import ROWS, Predictor
+from resurvey.inference.predict import ROWS
+from resurvey.inference.prepare import preparer
 from resurvey.surveys.spectrum import Rejected, Spectrum, median_sn
 
 REJECTED = pa.schema([(name, pa.string()) for name in ("spectrum_id", "file", "reason", "stage")])
-COPIED = {
-    **dict.fromkeys(("plate", "mjd", "fiberid", "survey_zwarning"), pa.int32()),
-    **dict.fromkeys(("ra", "dec", "survey_z"), pa.float64()),
-    **dict.fromkeys(("run2d", "survey_class", "survey_subclass"), pa.string()),
-}
+MEASURED = ("sn_median", "n_good", "coverage_min", "coverage_max")  # of each spectrum, here
+NAMES = ("apogee_id", "location_id", "field", "telescope")  # keys of Spectrum.names
 
 
 def expand(names: Sequence[str]) -> list[Path]:
@@ -91,50 +89,53 @@ def find_model(wish: str, results: str | os.PathLike = "results") -> tuple[Path,
 
 @dataclass
 class Batch:
-    """Spectra on the grid that wait for their predictions."""
+    """Spectra that are ready and wait for their predictions."""
 
     flux: list[np.ndarray] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
 
-    def table(self, meta: dict) -> pa.Table:
+    def table(self, kind: Kind, meta: dict) -> pa.Table:
         """What the catalogue needs to know of them."""
-        types = {"spectrum_id": pa.string(), **COPIED, "sn_median": pa.float32()}
-        types |= {"n_good": pa.int32(), "coverage_min": pa.float32(), "coverage_max": pa.float32()}
+        given = {"spectrum_id", *NAMES, *MEASURED, *(entry.name for entry in fields(Spectrum))}
+        types = {column.name: column.type for column in kind.fixed if column.name in given}
         schema = files.with_meta(pa.schema(list(types.items())), meta)
-        return pa.Table.from_pylist([{name: row[name] for name in types} for row in self.rows], schema)
+        return pa.Table.from_pylist([{name: row.get(name) for name in types} for row in self.rows], schema)
 
 
 def predict_files(
     paths: Sequence[Path],
-    predictor: Predictor,
+    predictor,
     calibration: dict | None,
     out: str | os.PathLike,
     rejected: str | os.PathLike,
+    velocity: float | None = None,
 ) -> tuple[int, int, str | None]:
     """Write one row per spectrum to `out`, or a reason to `rejected`; returns (rows, rejected, origin of the spectra).
 
-    Spectra are resampled as those that the networks were trained on. Raises ResurveyError when real and mock files are mixed.
+    predictor: of any family (inference/families.py). Spectra are prepared as those that the networks were trained on; velocity: as in
+    registry.read_all. Raises ResurveyError when real and mock files are mixed.
     """
-    from resurvey.catalogues.assemble import assemble
-
     about = [trained.about for trained in predictor.model.all()]
+    kind, grid = kind_of(about), predictor.model.grid
     origin: str | None = None
-    tables, refused, difference = [], [], {}
-    for batch in _batches(paths, predictor.model, refused):
+    tables, refused, told = [], [], {}
+    for batch in _batches(paths, about[0], refused, velocity):
         for row in batch.rows:
             origin = origin or row["origin"]
             if row["origin"] != origin:
                 raise ResurveyError(
                     f"{row['spectrum_id']}: is {row['origin']}, the spectra before are {origin}; predict them apart"
                 )
+        ids, flux = [row["spectrum_id"] for row in batch.rows], np.stack(batch.flux)
         if not tables:
-            difference = predictor.settle(np.stack(batch.flux))
-        columns = predictor.predict(np.stack(batch.flux))
-        arrays = [pa.array(row["spectrum_id"] for row in batch.rows)]
-        arrays += [pa.array(column.data, mask=np.ma.getmaskarray(column)) for column in columns.values()]
+            told = predictor.opened(ids, flux)
+        arrays = [pa.array(ids)]
+        arrays += [
+            pa.array(column.data, mask=np.ma.getmaskarray(column)) for column in predictor.columns(ids, flux).values()
+        ]
         predictions = pa.Table.from_arrays(arrays, schema=predictor.schema())
         tables.append(
-            assemble(predictions, batch.table({"origin": origin, "grid": predictor.model.grid}), calibration, about)
+            kind.assemble(predictions, batch.table(kind, {"origin": origin, "grid": grid}), calibration, about)
         )
     meta = {
         "origin": origin or "real",
@@ -143,63 +144,62 @@ def predict_files(
         "trained_on": predictor.model.origin,
         "engine": predictor.engine.name,
         "precision": predictor.engine.precision,
-        "engine_difference": difference,
+        **told,
         "calibration": calibration,
         "code_version": __version__,
     }
-    result = pa.concat_tables(tables) if tables else _empty(predictor, assemble, about)
+    if not tables:
+        nothing = Batch().table(kind, {"origin": "real", "grid": grid})
+        tables = [kind.assemble(predictor.schema().empty_table(), nothing, None, about)]
+    result = pa.concat_tables(tables)
     files.write_table(result, out, meta)
     files.write_table(pa.Table.from_pylist(refused, REJECTED), rejected, meta)
     return len(result), len(refused), origin
 
 
-def _empty(predictor: Predictor, assemble, about: list[dict]) -> pa.Table:
-    meta = {"origin": "real", "grid": predictor.model.grid}
-    return assemble(predictor.schema().empty_table(), Batch().table(meta), None, about)
+def _batches(paths: Sequence[Path], about: dict, refused: list[dict], velocity: float | None) -> Iterator[Batch]:
+    """Spectra that are ready, at most ROWS at a time; what cannot be used is added to `refused` with its reason."""
+    prepare, seen = preparer(about), set()
 
+    def refuse(name: str, path: Path, reason: str, stage: str) -> None:
+        refused.append({"spectrum_id": name, "file": str(path), "reason": reason, "stage": stage})
 
-def _batches(paths: Sequence[Path], model: Model, refused: list[dict]) -> Iterator[Batch]:
-    """Resampled spectra, ROWS at a time; what cannot be used is added to `refused` with its reason."""
-    from resurvey.shards.grid import Grid
-    from resurvey.shards.resample import Resampler
+    def ready(waiting: list[tuple[Path, Spectrum]]) -> Batch:
+        batch = Batch()
+        for (path, spectrum), found in zip(waiting, prepare([spectrum for _, spectrum in waiting]), strict=True):
+            name = spectrum.spectrum_id
+            if isinstance(found, str):
+                refuse(name, path, found, "resample")
+                continue
+            unique = name if name not in seen else f"{name} ({path})"
+            seen.add(unique)
+            sn = spectrum.sn_median if spectrum.sn_median is not None else median_sn(spectrum)
+            measured = zip(MEASURED, (sn, found.n_good, found.coverage_min, found.coverage_max), strict=True)
+            known = {entry.name: getattr(spectrum, entry.name) for entry in fields(Spectrum)}
+            batch.flux.append(found.flux)
+            batch.rows.append({**known, **spectrum.names, **dict(measured), "spectrum_id": unique})
+        return batch
 
-    about = model.classifier.about
-    resampler = Resampler(Grid.from_settings(model.grid), about.get("resample") or "linear", about.get("masks"))
-    batch, seen = Batch(), set()
-    for path, spectrum in _spectra(paths):
-        name = spectrum.spectrum_id
+    waiting: list[tuple[Path, Spectrum]] = []
+    for path, spectrum in _spectra(paths, velocity):
         if isinstance(spectrum, Rejected):
-            refused.append({"spectrum_id": name, "file": str(path), "reason": spectrum.reason, "stage": "read"})
+            refuse(spectrum.spectrum_id, path, spectrum.reason, "read")
             continue
-        try:
-            flux, _, coverage = resampler(spectrum)
-        except ResurveyError as error:
-            refused.append({"spectrum_id": name, "file": str(path), "reason": str(error), "stage": "resample"})
-            continue
-        unique = name if name not in seen else f"{name} ({path})"
-        seen.add(unique)
-        batch.flux.append(flux)
-        batch.rows.append({
-            **{key: getattr(spectrum, key) for key in COPIED},
-            "spectrum_id": unique,
-            "origin": spectrum.origin,
-            "sn_median": spectrum.sn_median if spectrum.sn_median is not None else median_sn(spectrum),
-            "n_good": coverage.n_good,
-            "coverage_min": coverage.minimum,
-            "coverage_max": coverage.maximum,
-        })  # fmt: skip
-        if len(batch.rows) == ROWS:
-            yield batch
-            batch = Batch()
+        waiting.append((path, spectrum))
+        if len(waiting) == ROWS:
+            batch, waiting = ready(waiting), []
+            if batch.rows:
+                yield batch
+    batch = ready(waiting)
     if batch.rows:
         yield batch
 
 
-def _spectra(paths: Sequence[Path]) -> Iterator[tuple[Path, Spectrum | Rejected]]:
+def _spectra(paths: Sequence[Path], velocity: float | None) -> Iterator[tuple[Path, Spectrum | Rejected]]:
     from tqdm import tqdm
 
     from resurvey.surveys.registry import read_all
 
     for path in tqdm(paths, unit="file", disable=None, leave=False):
-        for spectrum in read_all(path):
+        for spectrum in read_all(path, velocity):
             yield path, spectrum
