@@ -22,7 +22,13 @@ rule catalogue:
         n_shards=lambda wildcards: n_shards(wildcards.dataset),
         models=f"{RUN}/models",
         calibration=lambda wildcards, input: f"--calibration {input.calibration}" if input.calibration else "",
-        code=code_digest("catalogues", "inference/calibration"),
+        code=code_digest(
+            "catalogues",
+            "inference/calibration",
+            "targets/by_shard",
+            "surveys/apogee_labels",
+            "surveys/apogee_catalogue",
+        ),
     shell:
         "resurvey catalogue --predictions {params.predictions} --shards {params.shards} --targets {input.targets}"
         " --count {params.n_shards} {params.calibration} --models {params.models} --model {wildcards.model}"

@@ -53,7 +53,7 @@ rule calibrate:
         predictions=lambda wildcards, input: Path(input.predictions[0]).parent,
         n_shards=lambda wildcards, input: len(input.predictions),
         models=lambda wildcards, output: Path(output[0]).parents[1],
-        code=code_digest("inference/calibration"),
+        code=code_digest("inference/calibration", "targets/by_shard"),
     shell:
         "resurvey calibrate --predictions {params.predictions} --targets {input.targets} --count {params.n_shards}"
         " --models {params.models} --model {wildcards.model} --out {output} 2> {log}"
