@@ -157,7 +157,8 @@ def network(folder: Path, kind: str = "apogee_bcnn_censored", epochs: int = 12) 
         for key in ("windows", "mini", "wide", "connection", "max_norm", "full_spectrum_labels"):
             del spec[key]
         spec["dense"] = [256, 128]
-    about = {**META, "model": "astronn_censored", "network": "bcnn_censored", "role": "labels", "classes": None, "labels": list(NAMES),
+    about = {**META, "model": "astronn_censored", "network": "bcnn_censored", "role": "labels",
+        "head": "censored", "classes": None, "labels": list(NAMES),
              "architecture": spec, "grid": DR13.meta(), "n_train": 300, "n_valid": 40, "parameters": 3499122}  # fmt: skip
     files.write_json(about, folder / "model.json")
     epoch = np.arange(epochs)

@@ -98,8 +98,10 @@ def _network_meta(networks: list[Network]) -> dict:
     origin = provenance.common_origin((n.name, n.meta) for n in networks if n.meta)
     main = next((n.meta for n in networks if n.role != "classifier" and n.meta), metas[0])
     release = main.get("release") or main.get("dataset")
-    about = {key: main.get(key) for key in ("model", "head", "dataset")}
-    return {"origin": origin, "release": release, **about}
+    keys = (
+        ("model", "dataset") if main.get("labels") else ("model", "head", "dataset")
+    )  # of labels there is one kind of head
+    return {"origin": origin, "release": release, **{key: main.get(key) for key in keys}}
 
 
 def _label_table(name: str, paths: list[str], paper: Paper) -> Inputs:
