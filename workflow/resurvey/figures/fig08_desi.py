@@ -40,5 +40,6 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         for arm, part in rows.reset_index(drop=True).groupby("arm"):
             axis.plot(part["wavelength"], flux[part.index], color=colours[arm], lw=line.get_linewidth(), label=arm)
         line.remove()
-    fig.axes[0].legend(ncols=3, loc="lower right", handlelength=1.0, borderpad=0.1)
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    fig.axes[0].legend(ncols=3, handlelength=1.0, borderpad=0.1, **above)
     return fig
