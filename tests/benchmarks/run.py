@@ -55,6 +55,7 @@ BENCHMARKS = {
         "A hundred passes of astroNN's network with dropout",
         "--stars 4 --passes 20 --rounds 1 --steps 16",
     ),
+    "simulate": Benchmark("bench_simulate.py", "Mock spectra", "--spectra 256 --rounds 2"),
     "redrock": Benchmark(
         "bench_redrock.py", "redrock and our networks on the same mock spectra", "--run smoke --per-class 1"
     ),

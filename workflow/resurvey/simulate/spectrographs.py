@@ -142,7 +142,7 @@ class Spectrograph:
 
     @staticmethod
     def _seen(arm: Arm, wave: np.ndarray) -> np.ndarray:
-        return (np.asarray(wave) >= arm.first) & (np.asarray(wave) <= arm.last)
+        return (np.asarray(wave) >= arm.first - 1e-3) & (np.asarray(wave) <= arm.last + 1e-3)  # rounding of grids
 
 
 @functools.lru_cache(maxsize=16)
