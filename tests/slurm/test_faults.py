@@ -140,16 +140,17 @@ def test_a_node_that_goes_down_and_comes_back(cluster, local):
         finally:  # refused where the node has come back by itself
             subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], stderr=subprocess.DEVNULL)
         until("the node", lambda: not any("DOWN" in node.state for node in queue.nodes()))
-        # Slurm lets a job that has lost its node wait for two minutes, until its remains are gone; one may look instead.
+        # Slurm lets a job that has lost its node wait for two minutes, and takes a node out of service on which the job begins
+        # before its remains are gone. One may look for them instead, and be generous.
         until("the end of its remains", lambda: not remains(job.id))
-        subprocess.run(["scontrol", "update", f"jobid={job.id}", "starttime=now"], stderr=subprocess.DEVNULL)
+        subprocess.run(["scontrol", "update", f"jobid={job.id}", "starttime=now+20"], stderr=subprocess.DEVNULL)
         master.succeeds()
     finally:
         master.end()
     jobs = cluster.jobs("train_network", network)[before:]
     assert jobs[-1].state == "COMPLETED"
     assert jobs[0].id == job.id
-    assert len(jobs) > 1 or jobs[0].restarts == 1
+    assert len(jobs) > 1 or jobs[0].restarts >= 1
     assert cluster.weights(network) == local.weights(network)
 
 
