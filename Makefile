@@ -7,14 +7,14 @@ VENV := .venv
 READY := $(VENV)/.ready
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: demo smoke test test-slurm lint bench clean
+.PHONY: demo demo-4most demo-desi smoke test test-slurm lint bench clean
 .DEFAULT_GOAL := demo
 
 # On a terminal a progress bar per stage; in a log one line per finished job.
-demo smoke: $(READY)
+demo demo-4most demo-desi smoke: $(READY)
 	@if [ -t 2 ]; then look="--logger rich"; else look="--quiet rules host reason"; fi; \
-	$(IN_VENV) snakemake --cores $(CORES) --rerun-incomplete --config preset=$@ $$look
-	@$(IN_VENV) resurvey where --preset $@
+	$(IN_VENV) snakemake --cores $(CORES) --rerun-incomplete --config preset=$(subst -,_,$@) $$look
+	@$(IN_VENV) resurvey where --preset $(subst -,_,$@)
 
 test: $(READY)
 	@$(IN_VENV) OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup tests

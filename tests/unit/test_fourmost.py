@@ -277,6 +277,14 @@ def test_reader_takes_the_consortiums_single_spectra(tmp_path):
     )
 
 
+@pytest.mark.real
+def test_the_consortiums_own_file_is_known(shared):
+    path = shared / "reference/py4most/temp_header.fits"
+    spectrum = readers.read(path)
+    assert readers.identify(path) == "4MOST level-1 spectrum" and spectrum.spectrum_id == "QMST20562750-4111450"
+    assert spectrum.flux.size == 23201 and spectrum.origin == "real" and spectrum.fiberid == 644
+
+
 def test_a_file_that_was_cut_is_named(archive, tmp_path):
     path = next(iter(sorted((archive / "fourmost" / "l1").rglob("*.fits"))))
     cut = tmp_path / "cut.fits"
