@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 from conftest import ROOT
 from resurvey import settings
+from resurvey.paths import Paths
 from smoke_run import RUN, finished, jobs, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.xdist_group("workflow")]
@@ -18,8 +19,7 @@ def smoke(tmp_path_factory):
 
 
 def test_every_figure_catalogue_and_score_is_made(smoke):
-    figures = settings.load(ROOT / "config.yaml", {"preset": "smoke"})["papers"]["gasnet2"]["figures"]
-    for name in figures:
+    for name in Paths(settings.load(ROOT / "config.yaml", {"preset": "smoke"})).figure_names("gasnet2"):
         for kind in ("pdf", "png", "csv"):
             assert (smoke / RUN / "gasnet2" / "figures" / f"{name}.{kind}").stat().st_size > 100, name
     scorecard = (smoke / RUN / "gasnet2" / "scorecard.csv").read_text()
