@@ -61,7 +61,7 @@ def literal(slurm, tmp_path_factory):
         yield project, master
     finally:
         master.end()
-        project.cancel_all()
+        project.close()
 
 
 @pytest.fixture

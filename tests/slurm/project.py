@@ -124,6 +124,16 @@ class Project:
         for job in self.unfinished():
             subprocess.run(["scancel", job.id], check=False)
 
+    def close(self) -> None:
+        """Leave nothing in the queue and no process of a job. Without cgroups Slurm loses sight of those whose parent has died."""
+        self.cancel_all()
+        end = time.monotonic() + 20
+        while self.unfinished() and time.monotonic() < end:
+            time.sleep(0.5)
+        for pid in processes(self.folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def history(self, network: str) -> list[str]:
         """One line per finished epoch."""
         with contextlib.suppress(OSError):

@@ -26,7 +26,7 @@ def site(slurm, tmp_path_factory):
         infer={"slurm_partition": PARTITION},
     )
     yield project
-    project.cancel_all()
+    project.close()
 
 
 def test_an_account_of_others_is_told_before_anything_is_submitted(site):

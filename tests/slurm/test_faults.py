@@ -52,11 +52,11 @@ def hurt(literal, local):
                 subprocess.run(["scancel", project.running(CANCELLED).id], check=True)
             left.remove(network)
         master.wait()
-        yield project, master, done
     finally:
         profile.write_text(before)
         master.end()
         project.cancel_all()
+    return project, master, done
 
 
 @pytest.mark.parametrize(
