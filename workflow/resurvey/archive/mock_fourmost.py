@@ -5,19 +5,14 @@ the number of processes.
 """
 
 import functools
-import json
-import multiprocessing
-import shutil
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from resurvey import __version__, files, settings
-from resurvey.archive import mock_columns, mock_fits
-from resurvey.archive.mock_room import MARKER
+from resurvey import __version__, files
+from resurvey.archive import mock_columns, mock_fits, mock_room
 from resurvey.archive.mock_spectra import MARK
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
@@ -26,10 +21,11 @@ from resurvey.simulate.spectrographs import QMOST
 from resurvey.surveys.fourmost_layout import CATALOGUE, COLUMNS, FIBRES, FLUX_SCALE, USED_OBJECT, USED_SKY, path
 
 DEFAULTS = {"per_class": 2200, "step": 1.0, "fields": 12, "repeats": 0.02, "templates": None, "seed": 0}
-RELEASE = "fourmost_mock"
+RELEASES = ("fourmost_mock",)
 SKY_SHARE = 0.04  # of a field's fibres
 VERSION = "mock 1"  # PROCSOFT
 FIRST_FIELD, FIRST_NIGHT = 1001, 61000
+BLOCK = 256  # spectra simulated at once
 CELL = 60.0  # arcsec: objects lie in cells of this size, so that only repeats are close to each other
 
 
@@ -41,32 +37,28 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     physics; `seed`. Raises ResurveyError for impossible settings or a folder that is not ours.
     """
     options = check(options)
-    release = _release(release_name)
+    release = mock_room.release(release_name, RELEASES)
     source(options["templates"])  # once, before the processes part, and before a folder is made
-    root = _clear(Path(out), release_name, release.settings["prefix"], options)
+    root, truth_file = Path(out) / release.settings["prefix"], Path(out) / "truth" / f"{release_name}.parquet"
+    mock_room.cleared([root], "4MOST", options)
+    truth_file.unlink(missing_ok=True)
     table = layout(options, release.settings["fibres"])
     parts = _parts(table, options)
     job = functools.partial(_field, root=root, release=release, options=options)
-    written = list(tqdm(_spread(job, parts, threads), total=len(parts), desc="mock archive", unit="field"))
+    written = list(tqdm(mock_room.spread(job, threads, parts), total=len(parts), desc="mock archive", unit="field"))
     digests = [part["digest"] for part in written]
     digests.append(_catalogue(root, release, [part["catalogue"] for part in written]))
-    _checksum_files(root, release, digests)
+    mock_room.checksum_files(root, release, digests, lambda name: False)
     truth = pa.concat_tables([part["truth"] for part in written])
     meta = {"origin": "mock", "release": release_name, "code_version": __version__, **options}
-    files.write_table(truth, Path(out) / "truth" / f"{release_name}.parquet", meta)
+    files.write_table(truth, truth_file, meta)
     size = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
     return {"spectra": truth.num_rows, "visits": len(parts), "bytes": size}
 
 
 def check(options: dict) -> dict:
     """Settings with defaults filled in. Raises ResurveyError naming the key that is unknown or impossible."""
-    for key in options:
-        if key not in DEFAULTS:
-            raise ResurveyError(f"--settings: unknown key {key!r}; {settings.nearest(key, list(DEFAULTS))}")
-    options = DEFAULTS | options
-    for key, least in (("per_class", 1), ("fields", 1), ("seed", 0)):
-        if not isinstance(options[key], int) or isinstance(options[key], bool) or options[key] < least:
-            raise ResurveyError(f"--settings: {key} is {options[key]!r}; it must be a whole number of at least {least}")
+    options = mock_room.checked(options, DEFAULTS, {"per_class": 1, "fields": 1, "seed": 0})
     if not isinstance(options["step"], int | float) or not 0.2 <= options["step"] <= 20:
         raise ResurveyError(f"--settings: step is {options['step']!r}; it must be between 0.2 and 20 Å")
     if not isinstance(options["repeats"], int | float) or not 0 <= options["repeats"] <= 0.5:
@@ -84,40 +76,6 @@ def source(folder: str | None):
     from resurvey.simulate.templates import libraries
 
     return fourmost.FromTemplates(libraries.load(folder))
-
-
-def _release(name: str) -> Release:
-    if name != RELEASE:
-        raise ResurveyError(f"--release {name}: no mock archive is written in its layout; choose {RELEASE}")
-    data = settings.read_yaml(settings.WORKFLOW / "releases" / f"{name}.yaml")
-    return Release.from_settings({"release": {**data, "name": name}, "origin": "mock"})
-
-
-def _clear(out: Path, name: str, prefix: str, options: dict) -> Path:
-    """The archive's empty root; an earlier mock archive there is removed, anything else is refused."""
-    root = out / prefix
-    if root.exists() and any(root.iterdir()):
-        if not (root / MARKER).exists():
-            raise ResurveyError(f"{root}: exists and is no mock archive; choose another folder with --out")
-        shutil.rmtree(root)
-    (out / "truth" / f"{name}.parquet").unlink(missing_ok=True)
-    root.mkdir(parents=True, exist_ok=True)
-    text = {
-        "what": "simulated spectra of 4MOST; nothing here was observed",
-        "settings": options,
-        "version": __version__,
-    }
-    (root / MARKER).write_text(json.dumps(text, indent=2) + "\n")
-    return root
-
-
-def _spread(job, parts: list[dict], threads: int):
-    if threads <= 1 or len(parts) == 1:
-        yield from map(job, parts)
-        return
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    with ProcessPoolExecutor(threads, multiprocessing.get_context(method)) as pool:
-        yield from pool.map(job, parts)
 
 
 def layout(options: dict, fibres: int) -> dict[str, np.ndarray]:
@@ -207,7 +165,8 @@ def _field(part: dict, root: Path, release: Release, options: dict) -> dict:
             for name in truth:
                 truth[name][mine] = drawn[name]
     truth["sn"] *= np.where(rows["repeat"], rng.lognormal(0, 0.15, count), 1).astype(np.float32)
-    seen = exposure.expose(shape, loglam, truth["sn"], QMOST, wave, rng)
+    pieces = [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
+    seen = exposure.joined([exposure.expose(shape[p], loglam, truth["sn"][p], QMOST, wave, rng) for p in pieces])
     digest = _write(root, release, number, rows, seen)
     return {"digest": digest, "catalogue": _rows(rows, truth, seen, rng), "truth": _truth(rows, truth, seen)}
 
@@ -289,11 +248,3 @@ def _catalogue(root: Path, release: Release, parts: list[np.ndarray]) -> tuple[s
     folder, _, name = where.rpartition("/")
     whole = np.concatenate(parts)
     return folder, name, mock_fits.write(root / where, [mock_fits.primary(MARK), mock_fits.table(whole, CATALOGUE)])
-
-
-def _checksum_files(root: Path, release: Release, digests: list[tuple[str, str, str]]) -> None:
-    """One checksum file per folder."""
-    for folder in sorted({folder for folder, _, _ in digests}):
-        lines = [f"{digest}  {name}\n" for where, name, digest in sorted(digests) if where == folder]
-        with files.atomic(root / folder / release.checksum_name(folder)) as part:
-            part.write_text("".join(lines))

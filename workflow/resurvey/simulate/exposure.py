@@ -23,6 +23,15 @@ class Exposure:
     sn: np.ndarray
 
 
+def joined(parts: list["Exposure"]) -> "Exposure":
+    """Exposures on one grid below each other."""
+    whole = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("flux", "ivar", "quality", "model", "sn")
+    }
+    return Exposure(parts[0].wave, **whole)
+
+
 def on_pixels(shape: np.ndarray, loglam: np.ndarray, pixels: Pixels) -> np.ndarray:
     """Noiseless spectra (n, P) on the log-λ grid → mean flux of the pixels (n, N)."""
     return rebin(shape, log_pixels(float(loglam[0]), len(loglam), pixels.wave))

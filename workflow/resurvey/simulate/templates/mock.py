@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from resurvey.simulate.effects import Effects
-from resurvey.simulate.exposure import Exposure, expose
+from resurvey.simulate.exposure import Exposure, expose, joined
 from resurvey.simulate.spectrographs import Spectrograph
 from resurvey.simulate.templates import objects, render
 from resurvey.simulate.templates.libraries import Libraries
@@ -29,11 +29,7 @@ def simulate(
     """
     tables, parts = zip(*blocks(recipe, libraries, device, wave, count, seed, effects), strict=True)
     table = {name: np.concatenate([part[name] for part in tables]) for name in tables[0]}
-    whole = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("flux", "ivar", "quality", "model", "sn")
-    }
-    return table, Exposure(parts[0].wave, **whole)
+    return table, joined(list(parts))
 
 
 def blocks(
