@@ -59,6 +59,9 @@ BENCHMARKS = {
     "redrock": Benchmark(
         "bench_redrock.py", "redrock and our networks on the same mock spectra", "--run smoke --per-class 1"
     ),
+    "redrock-4most": Benchmark(
+        "bench_redrock_fourmost.py", "redrock and our networks on mock spectra of 4MOST", "--per-class 1"
+    ),
     "graph": Benchmark("bench_graph.py", "What Snakemake's graph costs", "--shards 20 200 --rounds 1"),
     "merge": Benchmark("bench_merge.py", "Catalogues of up to 10⁷ rows", "--rows 4000 20000 --per-shard 1000"),
     "memory": Benchmark(
