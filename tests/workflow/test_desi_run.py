@@ -86,3 +86,12 @@ def test_its_networks_read_coadds(run, tmp_path):
         sum("sky fibre" in reason for reason in reasons) == 6
         and sum("negative TARGETID" in reason for reason in reasons) == 2
     )
+
+
+def test_table_3_is_of_the_spectra_that_were_read(run):
+    with open(run / RUN / "gasnet2/figures/desi_table3.csv", newline="") as handle:
+        rows = {row["class"]: row for row in csv.DictReader(handle)}
+    read = sum(pq.read_metadata(path).num_rows for path in (run / RUN / "desi_edr/shards").glob("000?.parquet"))
+    assert sum(int(row["n"]) for row in rows.values()) == read
+    assert all(float(row["sn_mean"]) > 2 for row in rows.values())
+    assert rows["QSO"]["paper_sn_mean"] == "6.54"

@@ -49,6 +49,14 @@ class Paths:
         """The table that says that all shards of the dataset are there: what reads them all waits for this one file."""
         return f"{self.run}/{dataset}/shards.csv"
 
+    def read_apart(self, dataset: str) -> bool:
+        """Whether what is in the sample is only known when spectra are read: some are drawn to spare, for a cut on their S/N."""
+        return "spare" in self.settings["datasets"][dataset]
+
+    def sample_file(self, dataset: str) -> str:
+        """What figures of the sample are drawn from: the selection, or the rows of it that were read where these are known later."""
+        return f"{self.run}/{dataset}/sample.parquet" if self.read_apart(dataset) else self.targets_file(dataset)
+
     def network_homes(self, model: str) -> dict[str, str]:
         """{network: the model in whose folder it lives}."""
         shares = self.settings["models"][model].get("shares", {})

@@ -170,7 +170,7 @@ def of_dataset(file):
 # (files that trigger the figure, what its command reads) where these differ.
 FIGURE_INPUTS = {
     "table": lambda models: [table_file(models[0])],
-    "targets": of_dataset(PATHS.targets_file),
+    "targets": of_dataset(PATHS.sample_file),
     "examples": of_paper(PATHS.examples_file),
     "histories": trained_networks,
     "label_table": lambda models: [table_file(models[0])],

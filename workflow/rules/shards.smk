@@ -19,6 +19,24 @@ rule verify:
         "resurvey verify --shards {params.shards} --count {params.n_shards} --out {output} 2> {log}"
 
 
+rule sample:
+    # The rows that were read, with the S/N that only their spectra tell, without the spectra.
+    input:
+        lambda wildcards: verified(wildcards.dataset),
+    output:
+        f"{RUN}/{{dataset}}/sample.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/sample/{{dataset}}.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        shards=lambda wildcards: Path(shard_files(wildcards.dataset)[0]).parent,
+        n_shards=lambda wildcards: n_shards(wildcards.dataset),
+        code=code_digest("shards/sample"),
+    shell:
+        "resurvey sample --shards {params.shards} --count {params.n_shards} --out {output} 2> {log}"
+
+
 SHARD_ROOMS = {
     "sdss": ("shards/[!adf]*", "surveys/[!adf]*", "surveys/decode", "surveys/foreign"),
     "apogee": ("shards/[!df]*", "surveys/apogee_*", "surveys/registry", "surveys/spectrum"),

@@ -50,7 +50,7 @@ def stages(settings: dict) -> list[Stage]:
         Stage("predictions", list(_predictions(paths)), ("shards", "training")),
         Stage("calibration", list(_calibration(paths)), ("predictions",)),
         Stage("catalogues", list(_catalogues(paths)), ("verify", "predictions", "calibration")),
-        Stage("tables", list(_tables(paths)), ("verify", "catalogues")),
+        Stage("tables", [*_samples(paths), *_tables(paths)], ("verify", "catalogues")),
         Stage("figures", list(_figures(paths)), ("targets", "training", "tables")),
         Stage("scorecard", list(_scorecards(paths)), ("training", "tables")),
         Stage("report", [Job("report", (), (paths.report_file(),), f"{paths.logs}/report.log")], ("catalogues", "figures", "scorecard")),
@@ -90,6 +90,11 @@ def _each_shard(paths: Paths, rule: str) -> Iterator[Job]:
 def _verify(paths: Paths) -> Iterator[Job]:
     for dataset in paths.settings["datasets"]:
         yield Job("verify", (dataset,), (paths.verified(dataset),), f"{paths.logs}/verify/{dataset}.log")
+
+
+def _samples(paths: Paths) -> Iterator[Job]:
+    for dataset in filter(paths.read_apart, paths.settings["datasets"]):
+        yield Job("sample", (dataset,), (paths.sample_file(dataset),), f"{paths.logs}/sample/{dataset}.log")
 
 
 def _training(paths: Paths) -> Iterator[Job]:
