@@ -1,5 +1,7 @@
 """Spectrographs as objects: their noise agrees with their ivar, S/N is what is asked for, and their constants those of real ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from resurvey.simulate import effects, exposure, extinction
@@ -44,7 +46,7 @@ def test_median_signal_to_noise_is_what_was_asked_for(name, sn):
 def test_faults_break_chi_square_only_where_they_say():
     loglam, shape = sloped(QMOST, 64)
     wave = QMOST.joined_grid(2.0)
-    found = effects.Effects(*[0.0] * 7, 1.0, 8000.0, 0.2, 1.0, 1.0)  # every hit and every bad column is found
+    found = replace(effects.NONE, cosmic_found=1.0, cosmic_electrons=8000.0, bad_columns=1.0, bad_found=1.0)
     seen = exposure.expose(shape, loglam, np.full(64, 5.0), QMOST, wave, np.random.default_rng(3), found)
     chi = (seen.flux - seen.model) * np.sqrt(seen.ivar)
     assert np.mean(chi[seen.ivar > 0] ** 2) == pytest.approx(1, abs=0.02)
@@ -53,6 +55,13 @@ def test_faults_break_chi_square_only_where_they_say():
     hits = (seen.quality & effects.COSMIC > 0).sum() / 64
     expected = QMOST.cosmic_rays * QMOST.exposure / 60 * QMOST.detector_pixels
     assert hits == pytest.approx(expected, rel=0.15)
+    missed = replace(effects.NONE, cosmic_electrons=8000.0, cosmic_missed=12.0)  # none is found
+    seen = exposure.expose(shape, loglam, np.full(64, 5.0), QMOST, wave, np.random.default_rng(3), missed)
+    chi = (seen.flux - seen.model) * np.sqrt(seen.ivar)
+    assert (seen.quality == 0).all() and (seen.ivar > 0).all()
+    spikes = (chi > 6).sum() / 64
+    assert spikes == pytest.approx(expected * np.exp(-6 / 12), rel=0.2)
+    assert chi.max() < 150
 
 
 def test_equal_seeds_give_equal_spectra_and_others_do_not():

@@ -17,7 +17,8 @@ class Effects:
     calibration_wave, calibration_step, calibration_blue: relative flux errors: a cubic in λ (each Legendre coefficient), a sine of 1 to 3
     periods over the spectrum, a step at each seam of two arms (60 Å wide), the blue end (over 120 Å); sky_residual: relative, what
     subtraction leaves of the sky's lines; cosmic_found: share of the hits that the pipeline finds; cosmic_electrons, cosmic_dex: median
-    and scatter of a hit's charge [e-]; bad_columns: share of the spectra with a run of 4 to 40 bad pixels; bad_found: share of
+    and scatter of a found hit's charge [e-]; cosmic_missed: mean of what a missed hit adds (exponential), in σ of its pixel: co-adding
+    rejects the strong ones; bad_columns: share of the spectra with a run of 4 to 40 bad pixels; bad_found: share of
     these that are masked, the others are interpolated over, and noisier than they say.
     """
 
@@ -31,11 +32,12 @@ class Effects:
     cosmic_found: float = 0.9
     cosmic_electrons: float = 8000.0
     cosmic_dex: float = 0.2
+    cosmic_missed: float = 12.0
     bad_columns: float = 0.25
     bad_found: float = 0.5
 
 
-NONE = Effects(*[0.0] * 12)  # an instrument without faults: noise alone
+NONE = Effects(*[0.0] * 13)  # an instrument without faults: noise alone
 
 
 def noisier(effects: Effects, pixels: Pixels, count: int, rng: np.random.Generator) -> np.ndarray | float:
@@ -92,9 +94,12 @@ def strike(
         return
     row = np.repeat(np.arange(count), hits)
     column = covered[rng.integers(0, len(covered), len(row))]
-    charge = effects.cosmic_electrons * 10 ** rng.normal(0, effects.cosmic_dex, len(row))
-    np.add.at(flux, (row, column), (charge / pixels.electrons.max(0)[column]).astype(np.float32))
     found = rng.random(len(row)) < effects.cosmic_found
+    charge = (
+        effects.cosmic_electrons * 10 ** rng.normal(0, effects.cosmic_dex, len(row)) / pixels.electrons.max(0)[column]
+    )
+    missed = effects.cosmic_missed * rng.exponential(1, len(row)) / np.sqrt(np.maximum(ivar[row, column], 1e-12))
+    np.add.at(flux, (row, column), np.where(found, charge, missed).astype(np.float32))
     ivar[row[found], column[found]] = 0
     quality[row[found], column[found]] |= COSMIC
 
