@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from resurvey.errors import ResurveyError
-from resurvey.networks.build import build, derived_seed, normalise
+from resurvey.networks.build import build, contrast, derived_seed, normalise
 from resurvey.networks.resnet import count_parameters, lengths
 from resurvey.settings import read_yaml
 
@@ -122,3 +122,47 @@ def test_seeds_of_different_names_are_unrelated_and_stable():
     assert derived_seed(1, "a") != derived_seed(1, "b") != derived_seed(2, "b")
     assert derived_seed(2311, "gasnet2_sdss", "ResNet_P") == derived_seed(2311, "gasnet2_sdss", "ResNet_P")
     assert 0 <= derived_seed(1) < 2**63
+
+
+def test_contrast_keeps_lines_and_loses_the_continuum():
+    x = torch.linspace(-1, 1, 2501)
+    line = torch.exp(-0.5 * ((torch.arange(2501) - 1200.0) / 3) ** 2)
+    flat, steep = (contrast(((1 + 0.5 * line) * y)[None], "unit_rms")[0] for y in (torch.ones(2501), 1 + 0.4 * x))
+    assert flat.square().mean().item() == pytest.approx(1, rel=1e-5)
+    assert flat.argmax() == steep.argmax() == 1200
+    assert (steep - flat)[100:-100].abs().max() < 0.1 * flat.max()
+    assert flat[:1000].abs().max() < 0.05 * flat.max()
+    torch.testing.assert_close(contrast(torch.full((1, 300), 7.0), "unit_rms"), torch.zeros(1, 300), atol=1e-3, rtol=0)
+
+
+def test_contrast_is_the_running_mean_written_out():
+    flux = torch.randn(2, 200).exp()
+    x = torch.asinh(normalise(flux, "unit_rms"))
+    less = torch.stack(
+        [x[:, i] - x[:, max(i - 6, 0) : i + 7].mean(1) for i in range(200)], 1
+    )  # 0.06 · 200 = 12, half of it
+    torch.testing.assert_close(contrast(flux, "unit_rms"), normalise(less, "unit_rms"), atol=1e-5, rtol=1e-5)
+
+
+def test_channels_stand_in_the_order_of_the_spec():
+    network = build(spec(pixels=300, padding="same", channels=["asinh", "contrast"]), seed=1)
+    flux = torch.randn(4, 300)
+    seen = network.inputs(flux)
+    assert seen.shape == (4, 2, 1, 300) and network.state_dict()["members.0.blocks.0.conv1.weight"].shape == (16, 2, 5)
+    torch.testing.assert_close(seen[:, 0, 0], torch.asinh(normalise(flux, "unit_rms")))
+    torch.testing.assert_close(seen[:, 1, 0], contrast(flux, "unit_rms"))
+    assert build(spec(), seed=1).channels == ["flux"]
+
+
+def test_openvino_sees_two_channels_as_torch_does():
+    pytest.importorskip("openvino")
+    from resurvey.inference.engines import OpenVinoEngine, run_batches
+
+    network = build(
+        spec(pixels=300, padding="same", outputs=3, channels=["asinh", "contrast"], init_std=0.05), seed=1
+    ).eval()
+    inputs = network.inputs(torch.randn(5, 300))
+    with torch.inference_mode():
+        expected = network.core(inputs)
+    found = run_batches(OpenVinoEngine({"net": network}, 1, "f32"), "net", inputs)
+    torch.testing.assert_close(found, expected, atol=1e-4 * expected.abs().max().item(), rtol=1e-3)

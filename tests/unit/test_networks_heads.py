@@ -122,3 +122,22 @@ def test_unknown_head_is_named():
 def test_heads_prefer_the_better_score():
     assert Huber(HUBER).better(0.1, 0.2) == 0.1
     assert make_head({"kind": "softmax"}).better(0.1, 0.2) == 0.2
+
+
+def test_peaks_of_a_distribution_highest_first():
+    head = make_head(Bins.head([0.0, 1.0], 0.0015, 1.0, 3))
+    x, known = head.centres(), [0.7, 0.2, 0.45]
+    shape = sum(
+        height * torch.exp(-0.5 * ((x - math.log1p(z)) / 0.0015) ** 2)
+        for height, z in zip((1.0, 0.5, 0.2), known, strict=True)
+    )
+    outputs = (shape + 1e-12).log()[None, None]
+    peaks = head.peaks(outputs, 3)[0]
+    assert peaks.tolist() == pytest.approx(known, abs=3e-4)
+    assert head.peaks(outputs, 1)[0, 0].item() == pytest.approx(head.read(outputs)["z"].item(), abs=1e-9)
+
+
+def test_peaks_that_do_not_exist_are_nan():
+    head = make_head(Bins.head([0.0, 0.01], 0.005, 1.0, 3))
+    peaks = head.peaks(torch.zeros(1, 1, head.count), head.count)
+    assert torch.isfinite(peaks[0, 0]) and torch.isnan(peaks[0, -1])

@@ -19,6 +19,10 @@ def arguments(parser) -> None:
         "--velocity", type=float, metavar="KM_S", help="apVisit: Doppler shift to rest, instead of the header's"
     )
     parser.add_argument(
+        "--refine", metavar="TEMPLATES", help="folder of public templates (resurvey templates): χ² around the peaks of the "
+        "redshift distribution; adds the columns z_refined, chi2, dchi2, peak"
+    )  # fmt: skip
+    parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="CPU threads (default 1); Slurm's grant goes before it"
     )
 
@@ -36,6 +40,7 @@ def run(args) -> int:
     threads = granted.threads(args.threads)  # before torch is imported
     import torch
 
+    from resurvey.inference import refine
     from resurvey.inference.engines import on_gpu
     from resurvey.inference.families import load
     from resurvey.inference.models import find_homes
@@ -47,15 +52,18 @@ def run(args) -> int:
     models, name = find_model(args.model)
     family, model = load(models, name, find_homes(models, name))
     calibration = models / name / "calibration.json"
+    predictor = family.predictor(model, _settings(args, model), threads)
+    refiner = refine.refiner(predictor, args.refine) if args.refine else None
     rejected = out.with_name(f"{out.stem}.rejected.parquet")
     with gpus.lease(1) if on_gpu(args.engine) else contextlib.nullcontext():
         rows, lost, origin = predict_files(
             paths,
-            family.predictor(model, _settings(args, model), threads),
+            predictor,
             files.read_json(calibration) if calibration.exists() else None,
             out,
             rejected,
             args.velocity,
+            refiner,
         )
     print(f"{out}: {rows} spectra; {rejected}: {lost} that could not be used")
     if origin == "real" and model.origin == "mock":

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -93,6 +93,7 @@ class Batch:
 
     flux: list[np.ndarray] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
+    ivar: list[np.ndarray | None] = field(default_factory=list)
 
     def table(self, kind: Kind, meta: dict) -> pa.Table:
         """What the catalogue needs to know of them."""
@@ -109,11 +110,12 @@ def predict_files(
     out: str | os.PathLike,
     rejected: str | os.PathLike,
     velocity: float | None = None,
+    refiner: Callable | None = None,
 ) -> tuple[int, int, str | None]:
     """Write one row per spectrum to `out`, or a reason to `rejected`; returns (rows, rejected, origin of the spectra).
 
     predictor: of any family (inference/families.py). Spectra are prepared as those that the networks were trained on; velocity: as in
-    registry.read_all. Raises ResurveyError when real and mock files are mixed.
+    registry.read_all; refiner: makes further columns (refine.refiner). Raises ResurveyError when real and mock files are mixed.
     """
     about = [trained.about for trained in predictor.model.all()]
     kind, grid = kind_of(about), predictor.model.grid
@@ -134,9 +136,8 @@ def predict_files(
             pa.array(column.data, mask=np.ma.getmaskarray(column)) for column in predictor.columns(ids, flux).values()
         ]
         predictions = pa.Table.from_arrays(arrays, schema=predictor.schema())
-        tables.append(
-            kind.assemble(predictions, batch.table(kind, {"origin": origin, "grid": grid}), calibration, about)
-        )
+        rows = kind.assemble(predictions, batch.table(kind, {"origin": origin, "grid": grid}), calibration, about)
+        tables.append(refiner(rows, flux, batch.ivar) if refiner else rows)
     meta = {
         "origin": origin or "real",
         "model": predictor.model.name,
@@ -177,6 +178,7 @@ def _batches(paths: Sequence[Path], about: dict, refused: list[dict], velocity: 
             measured = zip(MEASURED, (sn, found.n_good, found.coverage_min, found.coverage_max), strict=True)
             known = {entry.name: getattr(spectrum, entry.name) for entry in fields(Spectrum)}
             batch.flux.append(found.flux)
+            batch.ivar.append(found.ivar)
             batch.rows.append({**known, **spectrum.names, **dict(measured), "spectrum_id": unique})
         return batch
 

@@ -45,6 +45,22 @@ class Predictor:
         """
         return self._predict(flux, self.engine, self.skip_below)
 
+    def peaks(self, flux: np.ndarray, label: str, count: int) -> np.ndarray:
+        """The `count` highest peaks (spectra, count) of a class's redshift distribution, NaN where there are fewer.
+
+        Raises ResurveyError for a head that gives a number and no distribution.
+        """
+        group = self.model.redshift[label]
+        head = make_head(group[0].network.spec["head"])
+        if not hasattr(head, "peaks"):
+            raise ResurveyError(
+                f"{self.model.name}: {group[0].name} gives a number and no distribution whose peaks could be refined; "
+                "use a model with head: bins, or leave --refine out"
+            )
+        inputs = self.shared.inputs(torch.from_numpy(np.require(flux, np.float32, ["C", "W"])))
+        outputs = torch.cat([run_batches(self.engine, trained.name, inputs) for trained in group], 1)
+        return head.peaks(outputs, count).numpy()
+
     def columns(self, spectrum_ids: Sequence[str], flux: np.ndarray) -> dict[str, np.ma.MaskedArray]:
         """The same for spectra with names, which classes and redshifts do not depend on."""
         return self.predict(flux)

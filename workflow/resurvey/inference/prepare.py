@@ -11,12 +11,14 @@ from resurvey.surveys.spectrum import Spectrum
 
 @dataclass(frozen=True)
 class Ready:
-    """flux (pixels,) float32 for the network; how many of its pixels have data, and the wavelengths [Å] that these span."""
+    """flux (pixels,) float32 for the network; how many of its pixels have data, and the wavelengths [Å] that these span; inverse
+    variance (pixels,) where the file gives errors."""
 
     flux: np.ndarray
     n_good: int
     coverage_min: float | None
     coverage_max: float | None
+    ivar: np.ndarray | None = None
 
 
 def preparer(about: dict) -> Callable[[Sequence[Spectrum]], list[Ready | str]]:
@@ -32,10 +34,11 @@ def _resampling(about: dict) -> Callable:
 
     def one(spectrum: Spectrum) -> Ready | str:
         try:
-            flux, _, coverage = resampler(spectrum)
+            flux, ivar, coverage = resampler(spectrum)
         except ResurveyError as error:
             return str(error)
-        return Ready(flux, coverage.n_good, coverage.minimum, coverage.maximum)
+        ivar = ivar if spectrum.ivar_known else None
+        return Ready(flux, coverage.n_good, coverage.minimum, coverage.maximum, ivar)
 
     return lambda spectra: [one(spectrum) for spectrum in spectra]
 

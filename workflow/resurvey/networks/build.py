@@ -27,8 +27,29 @@ def normalise(flux: Tensor, kind: str) -> Tensor:
     return (flux * (scale / norm)).float()
 
 
+MEAN_SPAN = 0.06  # of the spectrum: width of the running mean that `contrast` takes away, 300 Å of 4000 to 9000 Å
+
+
+def compressed(flux: Tensor, kind: str) -> Tensor:
+    """asinh of the normalised flux: strong lines and spikes count less, faint ones as before."""
+    return torch.asinh(normalise(flux, kind))
+
+
+def contrast(flux: Tensor, kind: str) -> Tensor:
+    """`compressed` less its running mean, normalised anew: lines without the continuum, whose calibration and dust vary.
+
+    The window has MEAN_SPAN of the pixels, at the ends of the spectrum those of them that exist.
+    """
+    x = compressed(flux, kind).double()
+    half, size = int(MEAN_SPAN * x.shape[1]) // 2, x.shape[1]
+    total = torch.nn.functional.pad(x.cumsum(1), (1, 0))
+    pixel = torch.arange(size, device=x.device)
+    low, high = (pixel - half).clamp_min(0), (pixel + half + 1).clamp_max(size)
+    return normalise(x - (total[:, high] - total[:, low]) / (high - low), kind)
+
+
 # What a network may see, each from the flux alone; `channels` in a spec names some of them, in their order.
-CHANNELS = {"flux": normalise}
+CHANNELS = {"flux": normalise, "asinh": compressed, "contrast": contrast}
 
 
 class Network(nn.Module):
