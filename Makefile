@@ -7,11 +7,11 @@ VENV := .venv
 READY := $(VENV)/.ready
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: demo demo-4most demo-desi smoke test test-slurm lint bench clean
+.PHONY: demo demo-4most demo-desi demo-appendices smoke test test-slurm lint bench clean
 .DEFAULT_GOAL := demo
 
 # On a terminal a progress bar per stage; in a log one line per finished job.
-demo demo-4most demo-desi smoke: $(READY)
+demo demo-4most demo-desi demo-appendices smoke: $(READY)
 	@if [ -t 2 ]; then look="--logger rich"; else look="--quiet rules host reason"; fi; \
 	$(IN_VENV) snakemake --cores $(CORES) --rerun-incomplete --config preset=$(subst -,_,$@) $$look
 	@$(IN_VENV) resurvey where --preset $(subst -,_,$@)

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import scoring_samples as samples
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,6 +22,21 @@ from resurvey.provenance import code_digest
 
 PAPER = load_paper("gasnet2").figures
 DRAWINGS = {name: FIGURES[name] for name in dict.fromkeys(entry.get("figure", key) for key, entry in PAPER.items())}
+
+
+def gradients(examples, path):
+    """Gradients for the example spectra, peaked at some pixels, as the `gradients` command writes them; one class has no ensemble."""
+    table = files.read_table(examples)
+    rng, n, pixels = np.random.default_rng(4), len(table), samples.GRID["pixels"]
+    slopes = {
+        name: rng.gamma(0.3, 0.1, (n, pixels)).astype(np.float32) for name in ("flux", "p_gradient", "z_gradient")
+    }
+    slopes["z_gradient"][table["label"].to_pylist().index("GALAXY_nan")] = np.nan
+    table = table.drop_columns(["flux", "ivar", "n_good"])
+    for name, values in {"prob": np.full(n, 0.9), "z_pred": np.full(n, 0.3), **slopes}.items():
+        table = table.append_column(name, pa.array(list(values)))
+    files.write_table(table, path, {**files.read_meta(examples), "model": "gasnet2_sdss"})
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +61,8 @@ def sources(tmp_path_factory):
     assert cli.main(["examples", *given]) == 0
     return {
         "table": table,
+        "tables": table,
+        "gradients": gradients(examples, folder / "gradients.parquet"),
         "targets": paths["targets"],
         "examples": examples,
         "histories": paths["models"] / "gasnet2_sdss",

@@ -49,6 +49,7 @@ def write_shards(folder, per_class: int, shards: int = 2, seed: int = 1, origin:
     meta = {"origin": origin, "release": "toy", "dataset": "toy", "grid": GRID, "resample": "flux_conserving"}
     table = pa.table({
         "spectrum_id": [f"{0:04d}-{55000}-{i:04d}" for i in number],
+        "object_id": pa.array(number),
         "label": label,
         "z": pa.array(z, mask=~np.isfinite(z)),
         "split": split,

@@ -106,6 +106,10 @@ class Paths:
         """How much each pixel moves each label of a model."""
         return f"{self.run}/{self.settings['models'][model]['paper']}/tables/sensitivity_{model}.parquet"
 
+    def gradients_file(self, model: str) -> str:
+        """Which pixels of the paper's example spectra decide the class and the redshift that a model gives them."""
+        return f"{self.run}/{self.settings['models'][model]['paper']}/tables/gradients_{model}.parquet"
+
     def baselines_file(self, paper: str) -> str:
         return f"{self.run}/{paper}/tables/baselines.json"
 

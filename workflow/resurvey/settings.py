@@ -22,6 +22,7 @@ FAMILIES = {
     "apogee_bcnn": "bcnn",
     "apogee_bcnn_censored": "bcnn",
 }  # architecture.kind: schema of its models
+LEARNED = ("classes", "contamination", "per_class")  # of a model: under which class its networks learn which spectra
 PIXELS = ("grid", "resample", "masks", "continuum", "mask_bits")  # of a dataset: what a network sees of a spectrum
 
 
@@ -372,6 +373,19 @@ def _networks(model: str, entry: dict, where: str) -> dict:
     return networks
 
 
+def _own_classes(model: dict, labels: list[str], where: str) -> list[str]:
+    """Those classes of a model with `classes` that may have redshift networks: the ones that are one of the dataset's."""
+    given: list[str] = []
+    for name, members in model["classes"].items():
+        for label in members:
+            if label not in labels:
+                raise ResurveyError(f"{where}: classes.{name}: there is no class {label!r}; {nearest(label, labels)}")
+            if label in given:
+                raise ResurveyError(f"{where}: classes.{name}: {label} is in another class too; name it once")
+            given.append(label)
+    return [name for name, members in model["classes"].items() if members == [name]]
+
+
 def _check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
     where = f"model {name}"
     if predicts_labels(model):
@@ -385,6 +399,8 @@ def _check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
             f"{where}: dataset {dataset['name']} has no classes or no split; networks cannot be trained on it"
         )
     labels = [entry["label"] for entry in dataset["classes"]]
+    if model.get("classes"):
+        labels = _own_classes(model, labels, where)
     for network, entry in model["networks"].items():
         if entry["role"] != "classifier" and entry.get("class") not in labels:
             raise ResurveyError(
@@ -407,6 +423,10 @@ def _check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
             raise ResurveyError(
                 f"{where}: shares {network} with {other}, whose dataset and normalisation are {' and '.join(its)} and not "
                 f"{' and '.join(mine)}; set models.{name}.dataset and architecture.normalisation to the same"
+            )
+        if any(model.get(key) != models[other].get(key) for key in LEARNED):
+            raise ResurveyError(
+                f"{where}: shares {network} with {other}, which has other classes or labels; set {', '.join(LEARNED)} to the same"
             )
     length = dataset["grid"]["pixels"]
     shape = model["architecture"]

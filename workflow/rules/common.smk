@@ -170,6 +170,8 @@ def of_dataset(file):
 # (files that trigger the figure, what its command reads) where these differ.
 FIGURE_INPUTS = {
     "table": lambda models: [table_file(models[0])],
+    "tables": lambda models: [table_file(model) for model in models],
+    "gradients": lambda models: [PATHS.gradients_file(models[0])],
     "targets": of_dataset(PATHS.sample_file),
     "examples": of_paper(PATHS.examples_file),
     "histories": trained_networks,

@@ -65,6 +65,26 @@ rule sensitivity:
         " --out {output} --threads {threads} 2> {log}"
 
 
+rule gradients:
+    # Which pixels of the example spectra decide the class and the redshift that a model gives them.
+    input:
+        spectra=f"{RUN}/{{paper}}/tables/examples.parquet",
+        networks=lambda wildcards: network_files(wildcards.model),
+    output:
+        f"{RUN}/{{paper}}/tables/gradients_{{model}}.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/gradients/{{paper}}/{{model}}.log",
+    conda:
+        "../../envs/networks.yaml"
+    threads: 1
+    params:
+        models=f"{RUN}/models",
+        code=code_digest("inference/gradients", "inference/models", "networks"),
+    shell:
+        "resurvey gradients --spectra {input.spectra} --models {params.models} --model {wildcards.model}"
+        " --out {output} --threads {threads} 2> {log}"
+
+
 for paper in SETTINGS["papers"]:
     for figure in figure_names(paper):
         entry = SETTINGS["papers"][paper]["figures"][figure]

@@ -78,9 +78,12 @@ def learned(models: list[dict]) -> dict[str, dict[str, float]]:
 
 
 def about(models: list[dict]) -> dict:
-    """What the catalogue's provenance says of such networks beside their names: the head, the validation errors by class."""
+    """What the catalogue's provenance says of such networks beside their names: the head, the validation errors by class; of a model
+    with classes of its own {class: the dataset's classes}, and the fraction of training labels that were exchanged."""
     ensembles = [model for model in models if model.get("role") == "redshift" and model.get("class")]
+    relabelled = next((model for model in models if model.get("groups")), {})
     return {
+        **{key: relabelled[key] for key in ("groups", "contamination") if key in relabelled},
         "head": next((model["head"] for model in ensembles if model.get("head")), None),
         "val_mae": {label: limits["val_mae"] for label, limits in learned(models).items() if "val_mae" in limits},
     }

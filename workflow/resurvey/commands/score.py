@@ -46,7 +46,10 @@ def run(args) -> None:
     rows = card.scorecard(paper, tables, networks, baselines)
     left_out = []
     for table in tables:
-        left_out += [*table.left_out, *kind.without_scores(table, paper.of(table.meta.get("dataset")))]
+        left_out += [
+            *table.left_out,
+            *kind.without_scores(table, paper.of(table.meta.get("dataset")).grouped(table.meta.get("groups"))),
+        ]
     if args.out:
         with files.atomic(args.out) as part:
             part.write_text(card.to_csv(rows))

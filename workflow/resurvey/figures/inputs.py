@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Inputs:
-    """A paper's conventions and the inputs that were given: a tidy table, targets, example spectra, networks; of stellar labels
+    """A paper's conventions and the inputs that were given: a tidy table or those of several models, targets, example spectra,
+    networks, gradients; of stellar labels
     the tables of one or more models, one star's spectra, sensitivities, the release's small tables."""
 
     paper: Paper
     tidy: Tidy | None = None
+    tables: list[Tidy] = field(default_factory=list)
+    gradients: pd.DataFrame | None = None
+    gradients_meta: dict = field(default_factory=dict)
     targets: pd.DataFrame | None = None
     examples: pd.DataFrame | None = None
     networks: list[Network] = field(default_factory=list)

@@ -67,6 +67,14 @@ def _table(name: str, paths: list[str], paper: Paper) -> Inputs:
     return Inputs(paper, tidy=tables[0], meta=tables[0].meta)
 
 
+def _tables(name: str, paths: list[str], paper: Paper) -> Inputs:
+    tables, _ = read_all(paths)
+    says = [(table.model, table.meta) for table in tables if table.meta.get("origin")]
+    if says:
+        provenance.common_origin(says)
+    return Inputs(paper, tables=tables, meta=tables[0].meta)
+
+
 def _histories(name: str, paths: list[str], paper: Paper) -> Inputs:
     networks = _networks(paths, paper)
     models = sorted({n.meta["model"] for n in networks if n.meta.get("model")})
@@ -164,6 +172,8 @@ def _is_label_table(path: Path) -> bool:
 
 KINDS = {
     "table": Kind("a tidy table, a catalogue or published predictions", _table, _has("z_pred")),
+    "tables": Kind("tidy tables of several models", _tables, _has("z_pred")),
+    "gradients": Kind("the gradients of a model's outputs", _frame("gradients", ("label", "flux", "p_gradient", "z_gradient"), "gradients_meta"), _has("p_gradient")),
     "targets": Kind("targets.parquet", _frame("targets", ("label", "z", "sn_median")), _has("label", "z", "shard")),
     "label_targets": Kind("targets.parquet of stars with labels", _frame("targets", ("spectrum_id", "split")), _has("apogee_id", "split", "shard")),
     "examples": Kind("examples.parquet", _frame("examples", ("label", "spectrum_id", "z", "sn_median", "flux", "ivar")), _has("label", "flux", "z")),

@@ -22,7 +22,7 @@ def make(name: str, paths: list[str], outputs: list[str], paper: str | None = No
     if wrong:
         raise ResurveyError(f"{wrong[0]}: a figure is written as {', '.join(SUFFIXES)}; choose one of these")
     inputs = read_inputs(name, paths, load_paper(paper or paper_of(name)))
-    inputs.paper = inputs.paper.of(inputs.meta.get("dataset"))
+    inputs.paper = inputs.paper.of(inputs.meta.get("dataset")).grouped(inputs.meta.get("groups"))
     data = module.data(inputs)
     drawn = None
     for path in outputs:

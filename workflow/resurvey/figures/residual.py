@@ -1,4 +1,4 @@
-"""Panels of predicted against true redshift with the binned residual on top (shared by Figs 13 and 15)."""
+"""Panels of predicted against true redshift with the binned residual on top (shared by Figs 13, 15 and A3)."""
 
 import numpy as np
 import pandas as pd
@@ -55,7 +55,7 @@ def draw(data: pd.DataFrame, meta: dict, predicted: str, error: str | None, ylab
         cell = outer[index // columns, index % columns].subgridspec(2, 1, height_ratios=[1, 3.2], hspace=0.0)
         top, main = fig.add_subplot(cell[0]), fig.add_subplot(cell[1])
         rows_here = data[data["label"] == label]
-        _panel(top, main, rows_here, label, paper, predicted, error)
+        panel(top, main, rows_here, label, paper, predicted, error)
         if index % columns == 0:
             main.set_ylabel(ylabel)
             top.set_ylabel(r"$\langle z_{\rm p}-z_{\rm t}\rangle$")
@@ -64,7 +64,8 @@ def draw(data: pd.DataFrame, meta: dict, predicted: str, error: str | None, ylab
     return fig
 
 
-def _panel(top, main, rows: pd.DataFrame, label: str, paper, predicted: str, error: str | None) -> None:
+def panel(top, main, rows: pd.DataFrame, label: str, paper, predicted: str, error: str | None) -> None:
+    """One class: redshifts with their errors in `main`, binned residuals in `top`, both with the same z axis."""
     true, value = rows["z_true"].to_numpy(float), rows[predicted].to_numpy(float)
     colour = style.colour(label, paper.labels)
     if error:

@@ -51,6 +51,10 @@ def tidy_from_catalogue(frame: pd.DataFrame, meta: dict, path: Path | str, split
             z_true = z_true.where(~unknown, frame["survey_z"].astype(float).where(~stars))
     frame = frame.assign(label=label, z_true=z_true)
     frame = keep(frame, frame["label"].notna().to_numpy(), "no true class")
+    if meta.get("groups"):
+        group = {member: name for name, members in meta["groups"].items() for member in members}
+        frame = frame.assign(label=frame["label"].map(group).astype(object))
+        frame = keep(frame, frame["label"].notna().to_numpy(), "of a class that the model leaves out")
     labels, redshift, point = classes_of(frame.columns)
 
     def of_true_class(prefix: str, classes: list[str]) -> np.ndarray:

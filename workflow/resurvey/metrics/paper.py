@@ -1,6 +1,6 @@
 """What a paper's file says that scores and figures need: conventions, printed numbers. A kind of paper is a class here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -33,6 +33,10 @@ class Paper:
     def of(self, dataset: str | None) -> Self:
         """The paper as it speaks of one of its samples."""
         return self
+
+    def grouped(self, groups: dict[str, list[str]] | None) -> Self:
+        """The paper as it speaks of a model with classes of its own, {class: the dataset's classes}; None: of another."""
+        return replace(self, labels=list(groups)) if groups else self
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,15 @@ class RedshiftPaper(Paper):
         return [label for label in self.labels if superclass(label) in self.good_fraction]
 
     def printed(self, model: str, meta: dict) -> dict[tuple[str, str], dict]:
-        """All of them for every model; not the losses for the head over bins, whose loss is a cross-entropy and the paper's is not."""
-        found = {(e["of"], e["class"]): e for e in self.expected}
+        """All of them for every model; not the losses for the head over bins, whose loss is a cross-entropy and the paper's is not.
+
+        Numbers of a model by its name are its own; a model with classes of its own has no others.
+        """
+        found = {
+            (e["of"], e["class"]): e
+            for e in self.expected
+            if (e["model"] == model if "model" in e else not meta.get("groups"))
+        }
         if meta.get("head") == "bins":
             found = {key: e for key, e in found.items() if key[0] != "val_loss" or key[1] == "classifier"}
         return found

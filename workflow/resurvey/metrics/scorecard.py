@@ -37,7 +37,7 @@ def scorecard(paper: Paper, tables: list, networks: dict[str, list[Network]], ba
         table = by_model.get(model)
         trained = networks.get(model, [])
         meta = (table.meta if table else None) or next((n.meta for n in trained if n.meta), {})
-        own = paper.of(meta.get("dataset"))
+        own = paper.of(meta.get("dataset")).grouped(meta.get("groups"))
         scores = {**(kind.scores(table, own) if table else {}), **kind.network_scores(trained)}
         printed = own.printed(model, meta)
         base = {"model": model, "head": meta.get("head"), "survey": survey_words(meta)}
@@ -50,8 +50,8 @@ def scorecard(paper: Paper, tables: list, networks: dict[str, list[Network]], ba
 
 
 def _same_spectra(baselines: dict, model: str, meta: dict) -> bool:
-    """Whether the baselines were scored on the test spectra of this model."""
-    return model != PUBLISHED and baselines.get("dataset") in (None, meta.get("dataset"))
+    """Whether the baselines were scored on the test spectra of this model, and on its classes."""
+    return model != PUBLISHED and not meta.get("groups") and baselines.get("dataset") in (None, meta.get("dataset"))
 
 
 def _beside(baselines: dict, paper: Paper, key: tuple[str, str]) -> tuple[float | None, float | None]:

@@ -97,15 +97,16 @@ def load(
     split: str | None = None,
     labels: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, pa.Table]:
-    """(flux (n, pixels) float32, table of the other columns but ivar) of the rows of a split and of some labels.
+    """(flux (n, pixels) float32, table of the other columns but ivar) of the rows of a split, of some labels, of some spectrum_id.
 
     The array is allocated once at its final size; beside it one row group is held. Rows stand in the order of the files.
     Raises ResurveyError when files are damaged, or of different grids or origins.
     """
     paths = [Path(path) for path in paths]
     meta = metadata(paths)
-    masks = [_selected(path, split, labels) for path in paths]
+    masks = [_selected(path, split, labels, ids) for path in paths]
     total = sum(int(mask.sum()) for mask in masks)
     flux = np.empty((total, meta["grid"]["pixels"]), np.float32)
     tables, at = [], 0
@@ -138,16 +139,17 @@ def _json(meta: dict) -> bytes:
     return json.dumps(meta).encode()
 
 
-def _selected(path: Path, split: str | None, labels: Sequence[str] | None) -> np.ndarray:
-    """Boolean (rows,): which rows of a shard are in the split and have one of the labels."""
+def _selected(path: Path, split: str | None, labels: Sequence[str] | None, ids: Sequence[str] | None) -> np.ndarray:
+    """Boolean (rows,): which rows of a shard are in the split and have one of the labels and of the ids."""
     file = open_parquet(path)
     mask = pa.array(np.ones(file.metadata.num_rows, bool))
-    needed = [name for name, value in (("split", split), ("label", labels)) if value is not None]
+    needed = [name for name, value in (("split", split), ("label", labels), ("spectrum_id", ids)) if value is not None]
     with reading(path):
         table = file.read(needed) if needed else None
     if split is not None:
         mask = pc.and_(mask, pc.fill_null(pc.equal(table["split"], split), False))
-    if labels is not None:
-        mask = pc.and_(mask, pc.is_in(table["label"], value_set=pa.array(list(labels), pa.string())))
+    for name, wanted in (("label", labels), ("spectrum_id", ids)):
+        if wanted is not None:
+            mask = pc.and_(mask, pc.is_in(table[name], value_set=pa.array(list(wanted), pa.string())))
     mask = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
     return mask.to_numpy(zero_copy_only=False)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from resurvey.networks.build import Network
+from resurvey.training import relabel
 from resurvey.training.loop import Samples
 from resurvey.training.plan import Plan, make_plan, role_of
 from resurvey.training.samples import Sample, Split, read_sample
@@ -15,7 +16,13 @@ from resurvey.training.samples import Sample, Split, read_sample
 def read(paths: Sequence[Path], settings: dict, network: str, quiet: bool = False) -> Sample:
     """The spectra of the network's class, or of all. Raises ResurveyError."""
     _, label, labels = role_of(settings, network)
-    return read_sample(paths, labels, label, quiet)
+    entry = settings["entry"]
+    if not relabel.asked(entry):
+        return read_sample(paths, labels, label, quiet)
+    groups = relabel.groups_of(entry, labels)
+    sample = read_sample(paths, labels, label, quiet, relabel.learned_classes(paths, groups, entry, settings["seed"]))
+    sample.about |= {"groups": groups, "contamination": entry.get("contamination") or 0.0}
+    return sample
 
 
 def plan(settings: dict, network: str, sample: Sample) -> Plan:

@@ -77,10 +77,10 @@ def network_of(settings: dict, network: str) -> dict:
 def role_of(settings: dict, network: str) -> tuple[str, str | None, list[str]]:
     """(role, class or None, all labels in order) of a network. Raises ResurveyError for one that does not exist."""
     entry = network_of(settings, network)
-    labels = [entry["label"] for entry in settings["classes"]]
+    labels = list(settings["entry"].get("classes") or [known["label"] for known in settings["classes"]])
     role, label = entry["role"], entry.get("class")
     if role != "classifier" and label not in labels:
-        raise ResurveyError(f"network {network}: its class {label} is not one of the dataset's, {', '.join(labels)}")
+        raise ResurveyError(f"network {network}: its class {label} is not one of the model's, {', '.join(labels)}")
     return role, label, labels
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from resurvey.errors import ResurveyError
 
@@ -30,8 +31,16 @@ class Sample:
     about: dict
 
 
-def read_sample(paths: Sequence[Path], labels: list[str], label: str | None, quiet: bool = False) -> Sample:
+def read_sample(
+    paths: Sequence[Path],
+    labels: list[str],
+    label: str | None,
+    quiet: bool = False,
+    classes: pd.Series | None = None,
+) -> Sample:
     """Spectra of one class, or of all (`label` None), of the splits `train` and `valid`.
+
+    classes: by spectrum_id the class under which each is learned, where it is not the shards' (relabel.py); None: left out.
 
     Memory: 4 bytes per pixel and spectrum of both splits (3.6 GB for the paper's 182,000 spectra of 5001 pixels), no more.
     Raises ResurveyError when shards disagree in grid or origin, or a spectrum to learn a redshift from has none.
@@ -39,7 +48,7 @@ def read_sample(paths: Sequence[Path], labels: list[str], label: str | None, qui
     from resurvey.shards.reading import metadata
 
     about = metadata(paths)
-    train, valid = (_split(paths, name, labels, label) for name in ("train", "valid"))
+    train, valid = (_split(paths, name, labels, label, classes) for name in ("train", "valid"))
     if not quiet:
         for name, split in (("train", train), ("valid", valid)):
             print(f"{name}: {len(split.flux)} spectra, {split.flux.nbytes / 1e6:.0f} MB", file=sys.stderr)
@@ -47,14 +56,20 @@ def read_sample(paths: Sequence[Path], labels: list[str], label: str | None, qui
     return Sample(train, valid, about["grid"], kept)
 
 
-def _split(paths: Sequence[Path], name: str, labels: list[str], label: str | None) -> Split:
+def _split(paths: Sequence[Path], name: str, labels: list[str], label: str | None, classes: pd.Series | None) -> Split:
     from resurvey.shards.reading import load
 
-    flux, table = load(paths, name, labels if label is None else [label])
+    wanted = labels if label is None else [label]
+    if classes is None:
+        flux, table = load(paths, name, wanted)
+        known = table["label"].to_numpy()
+    else:
+        flux, table = load(paths, name, ids=list(classes.index[classes.isin(wanted)]))
+        known = classes.loc[table["spectrum_id"].to_numpy()].to_numpy()
     if not len(flux):
         raise ResurveyError(f"the shards hold no spectrum of split {name}" + (f" and class {label}" if label else ""))
     place = {known: number for number, known in enumerate(labels)}
-    number = np.array([place[known] for known in table["label"].to_numpy()], np.int64)
+    number = np.array([place[one] for one in known], np.int64)
     z = np.asarray(table["z"].to_numpy(), float)
     if label is not None and not np.isfinite(z).all():
         lost = np.flatnonzero(~np.isfinite(z))
