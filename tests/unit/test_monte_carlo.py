@@ -368,12 +368,6 @@ def test_models_that_are_none_are_refused(run, tmp_path):
         load(tmp_path, "toy", {"bcnn": "toy", "other": "toy"})
 
 
-def test_own_spectra_are_refused_with_what_to_do(run, tmp_path, capsys):
-    shard = str(run / "shards/0000.parquet")
-    assert main(["predict", shard, "--model", str(run / "models/toy"), "--out", str(tmp_path / "o.parquet")]) == 2
-    assert "use `resurvey infer`" in capsys.readouterr().err
-
-
 # sensitivities
 
 

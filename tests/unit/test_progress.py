@@ -148,7 +148,7 @@ def test_the_plan_is_the_workflows(tmp_path, smoke):
 
 def test_a_shared_network_is_trained_once(smoke):
     jobs = next(stage for stage in stages(smoke) if stage.name == "training").jobs
-    assert len(jobs) == len(set(jobs)) == 25  # 13 networks and 13 networks, of which the classifier is shared
+    assert len(jobs) == len(set(jobs)) == 31  # 13 and 13 networks, of which the classifier is shared, and 6 of stars
 
 
 def test_the_comment_is_the_executors(smoke):
