@@ -56,6 +56,7 @@ BENCHMARKS = {
         "--stars 4 --passes 20 --rounds 1 --steps 16",
     ),
     "simulate": Benchmark("bench_simulate.py", "Mock spectra", "--spectra 256 --rounds 2"),
+    "refine": Benchmark("bench_refine.py", "Redshifts refined by templates", "--spectra 4 --rounds 1"),
     "redrock": Benchmark(
         "bench_redrock.py", "redrock and our networks on the same mock spectra", "--run smoke --per-class 1"
     ),

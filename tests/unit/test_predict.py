@@ -6,10 +6,12 @@ import threading
 import numpy as np
 import pytest
 import toy_spectra as toy
+import toy_templates
 from resurvey import files
 from resurvey.cli import main
 from resurvey.errors import ResurveyError
 from resurvey.inference.own import expand, find_model
+from resurvey.simulate.templates import registry
 from resurvey.training.job import fit
 from resurvey.training.samples import read_sample
 
@@ -132,3 +134,18 @@ def test_mistakes_are_told_before_the_work(results, spectra, tmp_path, capsys, m
     printed = capsys.readouterr().err.strip()
     assert len(printed.splitlines()) == 1 and re.search(message, printed)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "spectra"]
+
+
+def test_refined_redshifts_stand_beside_the_others(results, spectra, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    rows = toy_templates.rows(toy_templates.write(folder))
+    monkeypatch.setattr(registry, "templates", lambda collections=None: rows)
+    out, model = tmp_path / "out.parquet", str(results / "run/models/toy")
+    assert main(["predict", str(spectra), "--model", model, "--out", str(out), "--refine", str(folder)]) == 0
+    table = files.read_table(out).to_pandas()
+    stars, capable = table["class"].str.startswith("STAR"), table["class"].isin(["GALAXY_nan", "QSO_nan"])
+    assert stars.any() and table.loc[stars, "z_refined"].isna().all() and table.loc[capable, "z_refined"].notna().all()
+    assert (table.loc[capable, "chi2"] > 0).all() and table.loc[capable, "peak"].between(0, 4).all()
+    assert main(["predict", str(spectra), "--model", model, "--out", str(out), "--refine", str(tmp_path / "none")]) == 2
+    assert "resurvey templates" in capsys.readouterr().err

@@ -1,0 +1,64 @@
+"""Refining redshifts by templates: seconds per spectrum and core, beside a full grid of redshifts by the same fit.
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/bench_refine.py [--spectra 24] [--rounds 3]
+
+The processor's seconds, 2501 pixels, five peaks each. Needs public templates below RESURVEY_SHARED (default ../shared). redrock's
+own seconds are those of `run.py redrock`.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from record import Unavailable, record, start
+from resurvey.errors import ResurveyError
+from resurvey.inference import refine
+from resurvey.simulate.templates import libraries
+from timing import compare
+from train_on_mocks import GRID, mocks
+
+PEAKS = (0.002, 0.1, 0.2, -0.05, 0.3)  # ln(1+z) of the peaks from the truth
+FULL = {"GALAXY": (0.0, 0.75, 3e-4), "QSO": (0.0, 2.0, 1e-3)}  # first and last ln(1+z), step
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spectra", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    folder = Path(os.environ.get("RESURVEY_SHARED", Path(__file__).parents[3] / "shared"), "reference")
+    try:
+        library = libraries.load(folder)
+    except ResurveyError as missing:
+        raise Unavailable(str(missing)) from missing
+    wave = GRID["start"] + GRID["step"] * np.arange(GRID["pixels"])
+    for kind in refine.SEARCHES:
+        flux, truth = mocks(str(folder), kind, args.spectra, [9])
+        ivar = np.repeat(1 / np.median(np.abs(np.diff(flux)), axis=1, keepdims=True) ** 2, len(wave), 1)
+        x = np.log1p(truth["z"])[:, None] + PEAKS
+        peaks = np.where(x > 0, np.expm1(x), np.nan)
+        first = refine.refine(flux, ivar, wave, peaks, kind, library)
+        off = np.abs(np.log1p(first.z) - np.log1p(truth["z"]))
+        record(f"{kind}: median |Δ ln(1+z)| of mock spectra", float(np.median(off)), "{:.1e}")
+        methods = {
+            "five peaks": lambda f=flux, i=ivar, p=peaks, k=kind: refine.refine(f, i, wave, p, k, library),
+            "full grid": lambda f=flux[:1], i=ivar[:1], k=kind: full(f[0], i[0], wave, k, library),
+        }
+        found = compare(methods, args.rounds, clock=time.process_time)
+        for title, size in (("five peaks", args.spectra), ("full grid", 1)):
+            record(f"{kind}, {title}: seconds per spectrum and core", found[title]["seconds"] / size, "{:.3f}")
+
+
+def full(flux, ivar, wave, kind, library) -> None:
+    """The fit at every redshift, in pieces of a peak's size."""
+    low, high, step = FULL[kind]
+    polynomial = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(wave)), refine.SEARCHES[kind].order).T
+    for part in np.array_split(np.arange(low, high, step), 80):
+        shapes = refine.library_of(kind, float(np.expm1(part[0])), library)
+        refine.chi_square(flux, ivar, np.log10(wave), part, shapes, polynomial, forest=kind == "QSO")
+
+
+if __name__ == "__main__":
+    start(main)
