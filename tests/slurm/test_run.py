@@ -33,7 +33,7 @@ def test_each_shard_and_each_network_was_a_job_of_its_own(literal):
 def test_jobs_ask_for_what_the_profile_says(literal):
     project, _ = literal
     training = project.jobs("train_network")[0]
-    assert (training.memory, training.minutes, training.cpus, training.gpus) == ("10000M", 720, 1, 1)
+    assert (training.memory, training.minutes, training.cpus, training.gpus) == ("8000M", 60, 1, 1)
     inference = project.jobs("infer")[0]
     assert (inference.memory, inference.minutes, inference.cpus, inference.gpus) == ("6000M", 120, 1, 1)
     plan = project.jobs("plan")[0]
