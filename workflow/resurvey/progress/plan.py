@@ -136,13 +136,13 @@ def _tables(paths: Paths) -> Iterator[Job]:
         figures = paths.settings["papers"][paper]["figures"]
         drawn = paths.figure_names(paper)
         kinds = {(kind, paths.figure_models(paper, name)[0]) for name in drawn for kind in FIGURES[figures[name].get("figure", name)].kinds}  # fmt: skip
-        if any(kind == "examples" for kind, _ in kinds):
+        if any(kind in ("examples", "gradients") for kind, _ in kinds):
             yield Job("examples", (paper,), (paths.examples_file(paper),), f"{paths.logs}/examples/{paper}.log")
         if any(kind == "star" for kind, _ in kinds):
             yield Job("example_star", (paper,), (paths.star_file(paper),), f"{paths.logs}/example_star/{paper}.log")
-        for model in sorted(model for kind, model in kinds if kind == "sensitivity"):
-            log = f"{paths.logs}/sensitivity/{paper}/{model}.log"
-            yield Job("sensitivity", (paper, model), (paths.sensitivity_file(model),), log)
+        for rule, file in (("sensitivity", paths.sensitivity_file), ("gradients", paths.gradients_file)):
+            for model in sorted(model for kind, model in kinds if kind == rule):
+                yield Job(rule, (paper, model), (file(model),), f"{paths.logs}/{rule}/{paper}/{model}.log")
         yield Job("baselines", (paper,), (paths.baselines_file(paper),), f"{paths.logs}/baselines/{paper}.log")
 
 
