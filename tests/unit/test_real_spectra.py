@@ -6,10 +6,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import toy_templates
+from resurvey.errors import ResurveyError
+from resurvey.inference.models import load_network
+from resurvey.networks.build import build
+from resurvey.networks.heads import make_head
+from resurvey.settings import read_yaml
 from resurvey.simulate.templates import libraries, registry
+from resurvey.training.weights import write_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import join_networks
 import real_spectra
 import train_on_mocks
 
@@ -85,3 +93,26 @@ def test_training_mocks_are_on_the_grid_and_reproducible(tmp_path, monkeypatch):
 def test_share_of_nearby_galaxies(shared):
     _, truth = train_on_mocks.mocks(str(shared / "reference"), "GALAXY", 512, [1], None, (0.9, (0.0005, 0.25)))
     assert (truth["z"] < 0.25).mean() == pytest.approx(0.93, abs=0.04)
+
+
+def test_joined_networks_average_their_probabilities(tmp_path):
+    about = {
+        "role": "classifier", "class": None, "classes": ["A", "B"], "grid": {}, "origin": "mock", "resample": "linear", "masks": {},
+        "n_train": 3, "n_valid": 1, "best_epoch": 0, "metrics": {}, "data_digest": "d",
+    }  # fmt: skip
+    spec = read_yaml("workflow/papers/gasnet2.yaml")["defaults"]["architecture"]
+    spec |= {"pixels": 200, "padding": "same", "widths": [2, 4], "outputs": 2, "members": 1, "init_std": 0.5}
+    networks = [build({**spec, "head": {"kind": "softmax"}}, seed=seed) for seed in (1, 2)]
+    folders = [tmp_path / "m" / name for name in ("one", "two")]
+    for network, folder in zip(networks, folders, strict=True):
+        write_model(network, {**about, "architecture": network.spec}, folder)
+    join_networks.join(tmp_path / "m" / "both", folders)
+    both, flux = load_network(tmp_path / "m" / "both", "both"), torch.randn(4, 200)
+    single = [make_head(n.spec["head"]).read(n.eval()(flux))["prob"] for n in networks]
+    torch.testing.assert_close(
+        make_head({"kind": "softmax"}).read(both.network(flux))["prob"], (single[0] + single[1]) / 2
+    )
+    assert both.about["n_train"] == 6 and len(both.about["joined"]) == 2 and "metrics" not in both.about
+    write_model(networks[0], {**about, "architecture": networks[0].spec, "classes": ["B", "A"]}, folders[0])
+    with pytest.raises(ResurveyError, match="classes is not that of"):
+        join_networks.join(tmp_path / "m" / "both", folders)
