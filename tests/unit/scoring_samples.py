@@ -105,9 +105,23 @@ def networks(origin: str = "mock", model: str = "gasnet2_sdss") -> list[dict]:
         "n_train": 28,
         "n_valid": 6,
     }
-    base |= {"architecture": {"head": {"kind": "huber", "z_scale": 10.0}}, "parameters": 4160241}
+    shape = {
+        "kind": "resnet",
+        "widths": [16, 32, 64],
+        "kernel": 5,
+        "stride": 3,
+        "pool": 5,
+        "padding": "same",
+        "dropout": 0.5,
+        "dense": 256,
+        "pixels": GRID["pixels"],
+    }
+    base |= {
+        "architecture": {**shape, "outputs": 1, "members": 10, "head": {"kind": "huber", "z_scale": 10.0}},
+        "parameters": 4160241,
+    }
     result = [{**base, "network": "ResNet_P", "role": "classifier", "class": None, "head": "softmax", "weights_sha256": "a" * 64,
-               "architecture": {"head": {"kind": "softmax"}}, "metrics": {"val_loss": 0.3, "val_acc": 0.9}}]  # fmt: skip
+               "architecture": {**shape, "outputs": 13, "members": 1, "head": {"kind": "softmax"}}, "metrics": {"val_loss": 0.3, "val_acc": 0.9}}]  # fmt: skip
     for number, label in enumerate(labels()[7:], 7):
         limit = SIGMA[label.split("_")[0]] * 2
         for role, suffix in (("redshift", ""), ("point", "_point")):

@@ -3,13 +3,23 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scoring_samples as samples
+from resurvey import settings
 from resurvey.errors import ResurveyError
-from resurvey.figures import confusion_panels, figA1_contamination, figA3_contaminated_redshifts, figB1_coarse
+from resurvey.figures import (
+    confusion_panels,
+    fig10_networks,
+    figA1_contamination,
+    figA3_contaminated_redshifts,
+    figB1_coarse,
+)
 from resurvey.figures import figC1_accuracy_snr as c1
 from resurvey.figures import figE1_velocity_dispersion as e1
 from resurvey.figures.inputs import Inputs
 from resurvey.figures.make import make, read_inputs
+from resurvey.figures.resnet_layers import layers
 from resurvey.metrics.layouts import COLUMNS
+from resurvey.metrics.networks import Network
 from resurvey.metrics.paper import load_paper
 from resurvey.metrics.tables import Tidy
 
@@ -64,6 +74,44 @@ def test_the_paper_s_velocity_dispersions(shared, tmp_path):
     assert [axis.get_ylabel() for axis in fig.axes] == [r"$\sigma_z$"]
     medians = numbers.groupby("label")["z_std"].median()
     assert medians["GALAXY_nan"] > medians["GALAXY_AGN"] > medians["GALAXY_STARFORMING"]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "padding", "channels"), [(5001, "valid", ["flux"]), (626, "same", ["flux", "contrast"])]
+)
+def test_layers_are_those_of_the_network(pixels, padding, channels):
+    from resurvey.networks.build import build
+    from resurvey.networks.resnet import count_parameters, lengths
+
+    entry = settings.read_yaml(settings.WORKFLOW / "papers/gasnet2.yaml")["defaults"]["architecture"]
+    spec = {
+        **entry,
+        "padding": padding,
+        "pixels": pixels,
+        "channels": channels,
+        "outputs": 13,
+        "members": 1,
+        "head": {"kind": "softmax"},
+    }
+    table = layers(spec)
+    assert table["parameters"].sum() == count_parameters(build(spec))
+    assert table.loc[table["part"] == "block", "pixels"].tolist() == lengths(spec)
+    if pixels == 5001:
+        assert table["parameters"].sum() == 4_163_325, "docs/gasnet2.md, as Keras counts"
+    with pytest.raises(ResurveyError, match="apogee_bcnn"):
+        layers({"kind": "apogee_bcnn"})
+
+
+def test_members_trained_apart_are_one_network():
+    spec = {**samples.networks()[0]["architecture"], "members": 1}
+    networks = [
+        Network(f"R/member_{i}", "redshift", "QSO_nan", {"architecture": spec, "head": "huber"}, pd.DataFrame())
+        for i in range(3)
+    ]
+    networks.append(Network("P", "classifier", None, {"architecture": spec}, pd.DataFrame()))
+    networks.append(Network("R_point", "point", "QSO_nan", {"architecture": spec}, pd.DataFrame()))
+    found = fig10_networks.data(Inputs(PAPER, networks=networks)).groupby("network", sort=False)["members"].first()
+    assert found.to_dict() == {"P": 1, "R": 3}
 
 
 def contaminated() -> list[Tidy]:

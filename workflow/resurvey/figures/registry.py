@@ -31,6 +31,7 @@ FIGURES = {
     "fig04_snr": Entry("S/N distribution of the sample", "targets", ("histogram",)),
     "fig08_desi": Entry("Example spectra of DESI, by arm", "examples", ("spectra",)),
     "table4_models": Entry("The trained networks", "histories", ("booktabs",)),
+    "fig10_networks": Entry("The networks", "histories", ("resnet_layers",)),
     "fig11_training": Entry("Training curves", "histories"),
     "fig12_confusion": Entry("Confusion matrix", "table"),
     "fig13_point_redshifts": Entry("Redshift point estimates", "table", ("residual",)),
