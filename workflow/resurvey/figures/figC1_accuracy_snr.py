@@ -84,6 +84,6 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     axis.set(
         xlim=(EDGES[0], EDGES[-1]), ylim=(max(low - 9, -6), 102), xlabel="median S/N per pixel", ylabel="accuracy [%]"
     )
-    axis.legend(loc="lower right")
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     style.footer(fig, meta)
     return fig
