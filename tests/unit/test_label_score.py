@@ -10,8 +10,10 @@ import pytest
 from resurvey import cli, files, settings
 from resurvey.errors import ResurveyError
 from resurvey.figures.make import make
+from resurvey.metrics import label_baselines
 from resurvey.metrics import paper as papers
-from resurvey.metrics.label_baselines import guesses
+from resurvey.metrics.label_baselines import baselines, guesses
+from resurvey.metrics.label_clusters import members
 from resurvey.metrics.label_scores import all_scores
 from resurvey.metrics.label_tables import read_label_table
 from resurvey.metrics.paper import load_paper
@@ -153,6 +155,28 @@ def test_baselines_stand_beside(run, scored):
     assert float(row["pca_linear"]) < 0.3 * float(row["majority_or_median"])
     linear = scored[samples.MODEL, "self_sigma_mad", "teff"]
     assert float(linear["pca_linear"]) > 0 and linear["majority_or_median"] == "0.0"
+
+
+def test_baselines_of_clusters_are_of_the_same_members(run):
+    """Members that were trained on count too: the network's spread is of all."""
+    paper = load_paper("astronn")
+    rows = files.read_table(run["shards"] / "0000.parquet").to_pandas()
+    stars = members(rows, "M13")
+    rows.loc[stars.index[::2], "split"] = "train"
+    flux = np.stack(rows["flux"])
+    linear = baselines(flux, rows.rename(columns={name: f"{name}_true" for name in paper.labels}), paper)["pca_linear"]
+    ratio = linear["spread M13"]["fe_h"] / linear["spread_over_sqrt_n M13"]["fe_h"]
+    assert ratio == pytest.approx(np.sqrt(len(stars)))
+    assert not [name for name in linear if name.startswith("survey_")]
+
+
+def test_members_are_kept_whatever_share_is_drawn(run, monkeypatch):
+    monkeypatch.setattr(label_baselines, "ROWS", 250)
+    found = label_baselines.of_shards([run["shards"] / "0000.parquet"], load_paper("astronn"), 1)
+    stars = members(files.read_table(run["shards"] / "0000.parquet").to_pandas(), "M13")
+    assert found["share"] < 1
+    ratio = found["pca_linear"]["spread M13"]["fe_h"] / found["pca_linear"]["spread_over_sqrt_n M13"]["fe_h"]
+    assert ratio == pytest.approx(np.sqrt(len(stars)))
 
 
 def test_baselines_are_of_their_own_dataset_only(run, tmp_path):

@@ -43,24 +43,25 @@ def guesses(train_flux: np.ndarray, train_label: np.ndarray, flux: np.ndarray) -
 
 def baselines(flux: np.ndarray, rows: pd.DataFrame, paper: LabelPaper) -> dict:
     """{"trivial": {quantity: {label: value}}, "pca_linear": …, "n_train", "n_test"} of spectra (n, pixels) and what is known of them:
-    KNOWN and {label}_true. Those of the split `train` are learned from, the others scored."""
+    KNOWN and {label}_true. Those of the split `train` are learned from; members of clusters are scored whatever their split, as a
+    network's are. The survey's own means and spreads are no baseline's."""
     labels = paper.labels
     train = (rows["split"] == "train").to_numpy()
     truth = rows[[f"{label}_true" for label in labels]].to_numpy(float)
-    scored = rows[~train].reset_index(drop=True)
+    rows = rows.reset_index(drop=True)
     result: dict = {}
-    for name, values in guesses(flux[train], truth[train], flux[~train]).items():
+    for name, values in guesses(flux[train], truth[train], flux).items():
         predicted = pd.DataFrame(values, columns=[f"{label}_pred" for label in labels])
-        table = pd.concat([scored, predicted], axis=1).reindex(columns=layouts.columns(labels))
+        table = pd.concat([rows, predicted], axis=1).reindex(columns=layouts.columns(labels))
         result[name] = {}
         for (quantity, label), score in all_scores(LabelTable(table, labels), paper).items():
-            if np.isfinite(score.value):
+            if np.isfinite(score.value) and not quantity.startswith("survey_"):
                 result[name].setdefault(quantity, {})[label] = score.value
     return {**result, "n_train": int(train.sum()), "n_test": int((rows["split"] == "test").sum())}
 
 
 def of_shards(paths: Sequence[str | os.PathLike], paper: LabelPaper, seed: int) -> dict:
-    """`baselines` of the spectra of some shards that have a split or belong to a cluster, at most about ROWS of all, whole stars;
+    """`baselines` of the spectra of some shards that have a split or belong to a cluster, at most about ROWS of all, whole stars, and all members;
     with `origin`, `dataset` and `share`. Raises ResurveyError when train or test is empty, or origins are mixed."""
     origin = provenance.common_origin((str(path), files.read_meta(path)) for path in paths)
     total = sum(files.open_parquet(path).metadata.num_rows for path in paths)
@@ -90,9 +91,7 @@ def of_shards(paths: Sequence[str | os.PathLike], paper: LabelPaper, seed: int) 
 
 
 def _drawn(batch: pa.RecordBatch, share: float, seed: int) -> np.ndarray:
-    """(n,) bool: spectra that are learned from or scored, all or none of a star."""
-    wanted = batch["split"].is_valid().to_numpy(zero_copy_only=False) | batch["cluster"].is_valid().to_numpy(
-        zero_copy_only=False
-    )
+    """(n,) bool: spectra that are learned from or scored, all or none of a star; all members of clusters, which are few."""
+    split, member = (batch[name].is_valid().to_numpy(zero_copy_only=False) for name in ("split", "cluster"))
     stars = keyed_hash(batch["object_id"].to_numpy(zero_copy_only=False), seed, "baselines")
-    return wanted & (stars < np.uint64(min(int(share * 2**64), 2**64 - 1)))
+    return member | split & (stars < np.uint64(min(int(share * 2**64), 2**64 - 1)))
