@@ -1,10 +1,13 @@
 """Settings stop before any job, and the message says file, key and what to type instead."""
 
+import json
+
 import pytest
 import yaml
 from conftest import ROOT
 from resurvey import settings
 from resurvey.errors import ResurveyError
+from resurvey.surveys.apogee_labels import NAMES
 
 CONFIG = ROOT / "config.yaml"
 
@@ -35,6 +38,11 @@ def test_every_data_file_keeps_its_schema(kind):
         settings.validate(data, settings.schema_of(kind, data, str(path)), str(path))
 
 
+def test_labels_of_apogee_are_those_of_the_schema():
+    schema = json.loads((ROOT / "workflow" / "schemas" / "dataset_apogee.schema.json").read_text())
+    assert tuple(schema["properties"]["labels"]["items"]["enum"]) == NAMES
+
+
 def test_paper_preset_is_the_paper():
     resolved = load(preset="paper")
     dataset = resolved["datasets"]["sdss_dr16"]
@@ -58,6 +66,7 @@ def test_paper_preset_is_the_paper():
         ({"datasets": {"sdss": {}}}, ["datasets", "did you mean sdss_dr16"]),
         ({"datasets": {"sdss_dr16": {"grid": {"pixel": 5}}}}, ["datasets.sdss_dr16", "grid.pixel", "pixels"]),
         ({"datasets": {"sdss_dr16": {"split": {"train": 0.9}}}}, ["split", "must be 1"]),
+        ({"datasets": {"apogee_dr14": {"labels": ["teff", "fe_hh"]}}}, ["labels.1", "did you mean fe_h?"]),
         ({"models": {"gasnet2_sdss": {"training": {"epoch": 4}}}}, ["training.epoch", "epochs"]),
         ({"models": {"gasnet2_sds": {}}}, ["gasnet2_sds", "gasnet2_sdss"]),
         ({"models": {"gasnet2_sdss": {"only": ["ResNet_13"]}}}, ["only", "ResNet_1"]),

@@ -133,9 +133,10 @@ def test_windows(tmp_path):
     assert runs([3, 4, 5, 9]) == [[3, 6], [9, 10]]
     with pytest.raises(ResurveyError, match="no window for zn_h"):
         read_windows(path, ["zn_h"])
-    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ResurveyError, match=r"other\.csv: is no table of windows"):
-        read_windows(tmp_path / "other.csv", ["c_h"])
+    for damaged in ("a,b\n1,2\n", "", "\0\1", "element,pixel\nC,1.5\n", "element,pixel\nC\n"):
+        (tmp_path / "other.csv").write_text(damaged)
+        with pytest.raises(ResurveyError, match=r"other\.csv: is no table of windows"):
+            read_windows(tmp_path / "other.csv", ["c_h"])
 
 
 def test_a_network_that_needs_windows_says_where_they_come_from(folder):

@@ -15,11 +15,14 @@ def read_windows(path: str | os.PathLike, labels: Sequence[str]) -> dict[str, li
     found: dict[str, set[int]] = {}
     try:
         with open(path, newline="") as handle:
-            for row in csv.DictReader(handle):
+            table = csv.DictReader(handle)
+            if not {"element", "pixel"} <= set(table.fieldnames or []):
+                raise ResurveyError(f"{path}: is no table of windows with the columns element, pixel")
+            for row in table:
                 found.setdefault(f"{row['element'].lower()}_h", set()).add(int(row["pixel"]))
     except OSError as error:
         raise ResurveyError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (csv.Error, TypeError, ValueError, AttributeError) as error:
         raise ResurveyError(f"{path}: is no table of windows with the columns element, pixel ({error})") from error
     missing = [label for label in labels if label not in found]
     if missing:
