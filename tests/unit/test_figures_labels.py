@@ -176,6 +176,15 @@ def test_kiel_shows_the_test_set_and_the_isochrones_above_its_cuts(tmp_path):
     assert rows.loc[rows["kind"] == "isochrone", ["teff", "logg", "fe_h"]].iloc[0].tolist() == [5000.0, 3.0, 0.25]
 
 
+def test_isochrones_of_a_mock_archive_are_not_called_parsecs(tmp_path):
+    module, inputs = find("astronn_fig07_kiel"), inputs_of(table_of(kiel_rows()), extras=samples.extras(tmp_path))
+    titles = {
+        origin: module.draw(module.data(inputs), {"origin": origin}).axes[0].get_legend().get_title().get_text()
+        for origin in ("real", "mock")
+    }
+    assert titles["real"].startswith("PARSEC") and "PARSEC" not in titles["mock"] and "mock" in titles["mock"]
+
+
 def test_without_isochrones_the_figure_says_why(tmp_path):
     module = find("astronn_fig07_kiel")
     rows = module.data(inputs_of(table_of(kiel_rows()), extras=samples.extras(tmp_path, isochrones=False)))

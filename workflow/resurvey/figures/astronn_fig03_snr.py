@@ -41,7 +41,7 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
         axis.stairs(rows["n"], edges, color=colour, lw=1.1, label=f"{name} (N = {n:,})" if n else f"{name}: none")
     axis.set_xlim(0, TOP)
     axis.set_ylim(0, 1.3 * max(data["n"].max(), 1))
-    axis.set_xlabel("median S/N per pixel")
+    axis.set_xlabel(f"median S/N per pixel (above {TOP:g} set to {TOP:g})")
     axis.set_ylabel("spectra per bin of 10")
     axis.legend(loc="upper right", handlelength=1.4)
     style.footer(fig, meta)

@@ -50,7 +50,9 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
             line["teff"], line["logg"], color=shade, lw=1.2, zorder=4, label=f"[M/H] = {value:+.2f}".replace("-", "−")
         )
     if len(lines):
-        left.legend(loc="upper left", title="PARSEC, 5 Gyr", title_fontsize=7, alignment="left")
+        made_up = meta.get("origin") == "mock"  # a mock archive has giant branches of its own in the isochrones' place
+        words = "the mock's giant branch" if made_up else "PARSEC, 5 Gyr"
+        left.legend(loc="upper left", title=words, title_fontsize=7, alignment="left")
     note = data.loc[data["kind"] == "note", "spectrum_id"]
     if len(note):
         label_style.corner(left, f"no isochrones:\n{note.iloc[0]}", size=6.5, color="0.35")
