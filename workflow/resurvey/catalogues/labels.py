@@ -73,7 +73,7 @@ def per_label(labels: Iterable[str]) -> list[Column]:
         columns += [
             Column(label, _F32, unit, ucd, f"{words} by the network: mean of its Monte Carlo passes", bad),
             Column(f"{label}_model", _F32, unit, f"stat.stdev;{ucd}", f"Model uncertainty of {words}: standard deviation of the passes", bad),
-            Column(f"{label}_predictive", _F32, unit, f"stat.error;{ucd}", f"Predictive uncertainty of {words}: root of the passes' mean variance", bad),
+            Column(f"{label}_predictive", _F32, unit, f"stat.error;{ucd}", f"Predictive uncertainty of {words}: root of the variance that the passes predict", bad),
             Column(f"{label}_total", _F32, unit, f"stat.error;{ucd}", f"Total uncertainty of {words}: both in quadrature (paper Eq. 3)", bad),
             Column(f"survey_{label}", _F32, unit, ucd, f"{words} by the survey's pipeline, of the star's combined spectrum", missing),
             Column(f"survey_{label}_err", _F32, unit, f"stat.error;{ucd}", "Its error", missing),
