@@ -132,12 +132,13 @@ def test_peaks_of_a_distribution_highest_first():
         for height, z in zip((1.0, 0.5, 0.2), known, strict=True)
     )
     outputs = (shape + 1e-12).log()[None, None]
-    peaks = head.peaks(outputs, 3)[0]
+    peaks, share = (found[0] for found in head.peaks(outputs, 3))
+    assert share.tolist() == pytest.approx([1 / 1.7, 0.5 / 1.7, 0.2 / 1.7], rel=0.01)
     assert peaks.tolist() == pytest.approx(known, abs=3e-4)
-    assert head.peaks(outputs, 1)[0, 0].item() == pytest.approx(head.read(outputs)["z"].item(), abs=1e-9)
+    assert head.peaks(outputs, 1)[0][0, 0].item() == pytest.approx(head.read(outputs)["z"].item(), abs=1e-9)
 
 
 def test_peaks_that_do_not_exist_are_nan():
     head = make_head(Bins.head([0.0, 0.01], 0.005, 1.0, 3))
-    peaks = head.peaks(torch.zeros(1, 1, head.count), head.count)
+    peaks, _ = head.peaks(torch.zeros(1, 1, head.count), head.count)
     assert torch.isfinite(peaks[0, 0]) and torch.isnan(peaks[0, -1])

@@ -43,6 +43,14 @@ def test_redshift_chi_square_and_peak_of_a_known_galaxy(library):
     assert found.dchi2[0] > 1000
 
 
+def test_an_improbable_peak_is_tried_but_not_chosen(library):
+    flux, ivar = seen(library.galaxies, 0.3, [1, 1, 2, 3], 0.05)
+    peaks = np.array([[0.52, 0.302]])
+    for probability, z in (([[0.95, 0.05]], 0.52), ([[0.7, 0.3]], 0.3)):
+        found = refine.refine(flux, ivar, WAVE, peaks, "GALAXY", library, np.array(probability))
+        assert found.z[0] == pytest.approx(z, abs=0.008) and (found.dchi2[0] > 0) == (z == 0.3)
+
+
 def test_quasar_with_noise_is_within_its_error(library):
     off = []
     for seed in range(5):
@@ -104,7 +112,7 @@ class Predictor:
         name, grid, redshift = "toy", {"start": 4000.0, "step": 2.0, "pixels": 2501, "scale": "linear"}, {"GALAXY": []}
 
     def peaks(self, flux, label, count):
-        return np.tile([0.302, 0.52], (len(flux), 1))
+        return np.tile([0.302, 0.52], (len(flux), 1)), np.tile([0.7, 0.3], (len(flux), 1))
 
 
 def test_columns_of_rows_by_their_class(library, monkeypatch):

@@ -45,8 +45,8 @@ class Predictor:
         """
         return self._predict(flux, self.engine, self.skip_below)
 
-    def peaks(self, flux: np.ndarray, label: str, count: int) -> np.ndarray:
-        """The `count` highest peaks (spectra, count) of a class's redshift distribution, NaN where there are fewer.
+    def peaks(self, flux: np.ndarray, label: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Redshifts and probabilities (spectra, count) of the highest peaks of a class's distribution, z NaN where there are fewer.
 
         Raises ResurveyError for a head that gives a number and no distribution.
         """
@@ -59,7 +59,8 @@ class Predictor:
             )
         inputs = self.shared.inputs(torch.from_numpy(np.require(flux, np.float32, ["C", "W"])))
         outputs = torch.cat([run_batches(self.engine, trained.name, inputs) for trained in group], 1)
-        return head.peaks(outputs, count).numpy()
+        z, probability = head.peaks(outputs, count)
+        return z.numpy(), probability.numpy()
 
     def columns(self, spectrum_ids: Sequence[str], flux: np.ndarray) -> dict[str, np.ma.MaskedArray]:
         """The same for spectra with names, which classes and redshifts do not depend on."""

@@ -15,6 +15,7 @@ from resurvey.simulate.templates.libraries import Libraries, Library
 from resurvey.simulate.wavelengths import STEP
 
 PEAKS = 5  # of the distribution, that are tried
+SHARE = 0.2  # of the highest peak's probability must a peak have to be chosen: χ² alone mistakes unusual quasars (docs/mocks-to-real.md)
 SEAM_Z = 1.45  # quasars beyond have the eigenspectra of high redshift
 RIDGE = 1e-9  # of the largest diagonal element: keeps templates that a spectrum does not cover from making the matrix singular
 
@@ -37,7 +38,7 @@ SEARCHES = {
 @dataclass
 class Refined:
     """Of n spectra: z (n,); chi2 (n,) there; pixels (n,), those with ivar > 0; parameters: of the fit; dchi2 (n,): how much worse the best of the other peaks
-    is, NaN where there is no other; peak (n,): which of the given peaks it came from. NaN and -1 where nothing could be fitted."""
+    is, negative where one that may not be chosen fits better, NaN where there is no other; peak (n,): which of the given peaks it came from. NaN and -1 where nothing could be fitted."""
 
     z: np.ndarray
     chi2: np.ndarray
@@ -48,11 +49,18 @@ class Refined:
 
 
 def refine(
-    flux: np.ndarray, ivar: np.ndarray, wave: np.ndarray, peaks: np.ndarray, kind: str, libraries: Libraries
+    flux: np.ndarray,
+    ivar: np.ndarray,
+    wave: np.ndarray,
+    peaks: np.ndarray,
+    kind: str,
+    libraries: Libraries,
+    probability: np.ndarray | None = None,
 ) -> Refined:
     """Refine the redshifts of spectra of one kind, GALAXY or QSO.
 
-    flux, ivar (n, P) at `wave` (P,) [Å, vacuum]; ivar 0 leaves a pixel out. peaks (n, k): redshifts to begin from, NaN for none.
+    flux, ivar (n, P) at `wave` (P,) [Å, vacuum]; ivar 0 leaves a pixel out. peaks (n, k): redshifts to begin from, NaN for none; probability (n, k)
+    of them: those below SHARE of the highest are tried but not chosen. None: all may be chosen.
     """
     search, count = SEARCHES[kind], len(flux)
     size = len(library_of(kind, 0.5, libraries).basis) + search.order + 1
@@ -62,9 +70,12 @@ def refine(
     for row in range(count):
         best = [_search(flux[row], ivar[row], loglam, z, kind, libraries, polynomial, search) for z in peaks[row]]
         chi2 = np.array([value for _, value in best])
-        if not np.isfinite(chi2).any():
+        usable = np.isfinite(chi2)
+        if probability is not None:
+            usable &= probability[row] >= SHARE * probability[row].max()
+        if not usable.any():
             continue
-        first = int(np.nanargmin(chi2))
+        first = int(np.where(usable, chi2, np.inf).argmin())
         found.z[row], found.chi2[row] = best[first]
         found.peak[row] = first
         away = np.abs(np.log1p([z for z, _ in best]) - np.log1p(found.z[row])) > search.steps[0][0]
@@ -159,7 +170,7 @@ def vertex(x: np.ndarray, y: np.ndarray, least: int) -> tuple[float, float]:
 COLUMNS = {
     "z_refined": "z by the fit of templates, nearest the best of the distribution's peaks",
     "chi2": "χ² of that fit over its degrees of freedom",
-    "dchi2": "how much larger χ² is at the best other peak, not divided; null: there is no other",
+    "dchi2": "how much larger χ² is at the best other peak, not divided; negative: smaller, at one too improbable; null: there is no other",
     "peak": "which peak of the distribution z_refined came from, 0 the highest",
 }
 
@@ -180,8 +191,8 @@ def refiner(predictor, folder: str) -> Callable[[pa.Table, np.ndarray, list], pa
             kind = label.split("_")[0]
             mine = [i for i, name in enumerate(classes) if name == label and ivar[i] is not None and kind in SEARCHES]
             if mine:
-                peaks = predictor.peaks(flux[mine], label, PEAKS)
-                part = refine(flux[mine], np.stack([ivar[i] for i in mine]), wave, peaks, kind, library)
+                peaks, probability = predictor.peaks(flux[mine], label, PEAKS)
+                part = refine(flux[mine], np.stack([ivar[i] for i in mine]), wave, peaks, kind, library, probability)
                 free = np.maximum(part.pixels - part.parameters, 1)
                 for name, values in zip(COLUMNS, (part.z, part.chi2 / free, part.dchi2, part.peak), strict=True):
                     found[name][mine] = values

@@ -147,11 +147,11 @@ class Bins(Redshift):
         low, high = (self.quantile(mixture, share) for share in (0.15865, 0.84135))
         return {"z": self.around_peak(mixture), "z_std": (torch.expm1(high) - torch.expm1(low)) / 2}
 
-    def peaks(self, outputs: Tensor, count: int) -> Tensor:
-        """Redshifts (batch, count) of the highest local maxima of the members' mean distribution, highest first, NaN where there are
-        fewer; each is read out as `around_peak` does, and none lies within `readout` bins of a higher one."""
+    def peaks(self, outputs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Redshifts and probabilities, both (batch, count), of the highest local maxima of the members' mean distribution, highest first, NaN where there are
+        fewer (probability: that within `readout` bins); each is read out as `around_peak` does, and none lies within `readout` bins of a higher one."""
         mixture = torch.softmax(outputs.double(), 2).mean(1)
-        found, left = [], mixture.clone()
+        found, share, left = [], [], mixture.clone()
         for _ in range(count):
             top, peak = left.max(1)
             alone = torch.zeros_like(mixture).scatter_(1, peak[:, None], 1.0)
@@ -159,8 +159,9 @@ class Bins(Redshift):
             window = torch.where(near, mixture, torch.zeros_like(mixture))
             x = (window * self.centres(mixture.device)).sum(1) / window.sum(1)
             found.append(torch.where(top > 0, torch.expm1(x), torch.full_like(x, torch.nan)))
+            share.append(window.sum(1))
             left = left.masked_fill(near, 0.0)
-        return torch.stack(found, 1)
+        return torch.stack(found, 1), torch.stack(share, 1)
 
     def quantile(self, probability: Tensor, share: float) -> Tensor:
         """ln(1+z) below which `share` of distributions (batch, bins) lies, linear within a bin: (batch,)."""
