@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_monte_carlo.py [--stars 32] [--passes 100] [--rounds 5] [--steps 200]
 
-The network has the published sizes and is trained first, for `--steps` steps on simulated stars: bf16 is only a result with its
-change of the answers on weights that have learned. One thread. ASTRONN_SOURCE: folder of astroNN's source (commit 3346072 of its
+The network has the published widths and the mock survey's windows, and is trained first, for `--steps` steps on simulated stars: bf16
+is only a result with its change of the answers on weights that have learned. One thread. ASTRONN_SOURCE: folder of astroNN's source (commit 3346072 of its
 repository, in an environment with Keras 3), whose own prediction is then timed beside ours.
 """
 
@@ -48,7 +48,8 @@ def stars(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def published() -> dict:
-    """The spec of astronn_censored, with the windows of the mock survey, which have the real ones' sizes."""
+    """The spec of astronn_censored, with the windows of the mock survey: those of some elements are smaller than the real ones
+    (3,492,562 parameters for 3,499,122)."""
     paper = read_yaml("workflow/papers/astronn.yaml")
     entry = overlay(paper["defaults"], paper["models"]["astronn_censored"])
     pixels: dict[str, list[int]] = {}
