@@ -135,7 +135,9 @@ def test_contaminated_models_stand_in_order():
     assert found["contamination"].drop_duplicates().tolist() == [0, 0.05, 0.1]
     assert found[found["contamination"] == 0].query("predicted == true")["fraction"].tolist() == [1, 1]
     fig = figA1_contamination.draw(found, {"origin": "mock", "paper": PAPER})
-    assert [axis.get_title().splitlines()[0] for axis in fig.axes] == [f"{x}% contamination" for x in (0, 5, 10)]
+    assert [axis.get_title().splitlines()[0] for axis in fig.axes] == [
+        f"{x}% contamination, N = 100" for x in (0, 5, 10)
+    ]
     rows = figA3_contaminated_redshifts.data(inputs)
     assert rows["contamination"].drop_duplicates().tolist() == [0, 0.05, 0.1] and len(rows) == 300
     fig = figA3_contaminated_redshifts.draw(rows, {"origin": "mock", "paper": PAPER})
@@ -147,7 +149,7 @@ def test_each_survey_has_its_own_panel():
     found = figB1_coarse.data(Inputs(PAPER, tables=tables))
     fig = figB1_coarse.draw(found, {"origin": "mock", "paper": PAPER})
     assert [axis.get_title().splitlines() for axis in fig.axes] == [
-        [name, "average accuracy 50.0%  (N = 2)"] for name in "ab"
+        [f"{name}, N = 2", "average accuracy 50.0%"] for name in "ab"
     ]
     with pytest.raises(ResurveyError, match="c: no spectrum has a predicted class"):
         confusion_panels.matrices([tidy("c", label=["STAR"], class_pred=[None])])

@@ -41,20 +41,25 @@ def matrices(tables: list[Tidy]) -> pd.DataFrame:
 def draw(data: pd.DataFrame, meta: dict, titles: dict[str, str]) -> Figure:
     """A panel per model; titles: what stands above each, by model, before its average accuracy."""
     models = list(dict.fromkeys(data["model"]))
-    size = max(len(set(data[data["model"] == model]["true"])) for model in models)
-    side = 1.25 + 0.36 * size
-    fig = style.figure(max(side * len(models) + 0.3, style.ONE_COLUMN), side + 0.75)
+    classes = [tuple(dict.fromkeys(data.loc[data["model"] == model, "true"])) for model in models]
+    alike = len(set(classes)) == 1  # the classes need be named once only
+    side = max(1.6, 0.4 * max(map(len, classes)))
+    fig = style.figure(max((side + (0.15 if alike else 1.0)) * len(models) + 1.2, style.ONE_COLUMN), side + 1.75)
     axes = fig.subplots(1, len(models), squeeze=False)[0]
-    for axis, model in zip(axes, models, strict=True):
+    for axis, model, labels in zip(axes, models, map(list, classes), strict=True):
         own = data[data["model"] == model]
-        labels = list(dict.fromkeys(own["true"]))
-        share, counts = (own.pivot(index="predicted", columns="true", values=v).loc[labels, labels].to_numpy() for v in ("fraction", "n"))  # fmt: skip
-        _panel(axis, share, counts, labels)
-        axis.set_title(
-            f"{titles[model]}\naverage accuracy {100 * cl.average_accuracy(counts):.1f}%  (N = {counts.sum()})", pad=5
+        share, counts = (
+            own.pivot(index="predicted", columns="true", values=value).loc[labels, labels].to_numpy()
+            for value in ("fraction", "n")
         )
+        _panel(axis, share, counts, labels)
+        if alike and axis is not axes[0]:
+            axis.set_yticklabels([])
+        accuracy = f"average accuracy {100 * cl.average_accuracy(counts):.1f}%"
+        axis.set_title(f"{titles[model]}, N = {counts.sum()}\n{accuracy}", pad=5)
     axes[0].set_ylabel("predicted class")
-    style.footer(fig, {**meta, "model": ", ".join(models)})
+    releases = ", ".join(dict.fromkeys(data["release"].dropna()))
+    style.footer(fig, {**meta, "model": ", ".join(models), "release": releases or None})
     return fig
 
 
