@@ -170,6 +170,16 @@ def test_baselines_of_clusters_are_of_the_same_members(run):
     assert not [name for name in linear if name.startswith("survey_")]
 
 
+def test_a_table_without_splits_is_told_what_it_lacks(tmp_path, capsys):
+    rows = pd.DataFrame({"teff_pred": [4800.0, 4900.0, 5000.0], "teff_true": [4810.0, 4890.0, 5020.0]})
+    rows.to_csv(tmp_path / "own.csv", index=False)
+    assert cli.main(["score", "--paper", "astronn", str(tmp_path / "own.csv")]) == 0
+    assert "3 rows: no row is of a split" in capsys.readouterr().out
+    rows.assign(split="test").to_csv(tmp_path / "own.csv", index=False)
+    assert cli.main(["score", "--paper", "astronn", str(tmp_path / "own.csv")]) == 0
+    assert "of a split" not in capsys.readouterr().out
+
+
 def test_members_are_kept_whatever_share_is_drawn(run, monkeypatch):
     monkeypatch.setattr(label_baselines, "ROWS", 250)
     found = label_baselines.of_shards([run["shards"] / "0000.parquet"], load_paper("astronn"), 1)

@@ -38,10 +38,18 @@ def all_scores(found: LabelTable, paper: LabelPaper) -> dict[tuple[str, str], Sc
 
 
 def without_scores(found: LabelTable, paper: LabelPaper) -> list[dict]:
-    """Labels that the paper does not know, which no printed number stands beside, as {file, n, reason}."""
+    """Labels that the paper does not know, which no printed number stands beside, and a table whose rows are of no split, as
+    {file, n, reason}."""
     others = [label for label in found.labels if label not in paper.labels]
-    reason = f"labels that are not among the {len(paper.labels)} of {paper.name}: {', '.join(others)}"
-    return [{"file": found.model, "n": len(found.table), "reason": reason}] if others else []
+    reasons = []
+    if others:
+        reasons.append(f"labels that are not among the {len(paper.labels)} of {paper.name}: {', '.join(others)}")
+    if not found.table["split"].isin(AGAINST_SURVEY).any():
+        reasons.append(
+            f"no row is of a split, and residuals are taken by split; add a column split ({', '.join(AGAINST_SURVEY)}), "
+            "test for combined spectra that no network learned from"
+        )
+    return [{"file": found.model, "n": len(found.table), "reason": reason} for reason in reasons]
 
 
 def measured(rows: list[dict]) -> list[tuple[str, str, int]]:
