@@ -53,6 +53,16 @@ def test_velocity_dispersions_of_failed_fits_are_left_out():
         e1.data(Inputs(PAPER, tidy=tidy(label=["GALAXY_AGN"], vdisp=[0.0], z_std=[0.1])))
 
 
+def test_every_class_is_named_in_one_of_the_panels():
+    label = np.repeat(["GALAXY_AGN", "GALAXY_nan"], 20)
+    table = tidy(
+        label=label, vdisp=np.full(40, 120.0), z_std=np.where(label == "GALAXY_AGN", 0.01, np.nan), class_pred=label
+    )
+    fig = e1.draw(e1.data(Inputs(PAPER, tidy=table)), {"origin": "mock", "paper": PAPER})
+    named = [[text.get_text().split(" ")[0] for text in axis.get_legend().get_texts()] for axis in fig.axes]
+    assert named == [["GALAXY_AGN"], ["GALAXY_nan"]]
+
+
 def test_bins_with_few_spectra_have_no_value():
     rows = pd.DataFrame({"vdisp": [10] * 5 + [60] * 4, "z_std": [1, 2, 3, 4, 50, 1, 1, 1, 1]})
     found = e1.binned(rows, "z_std", "median")

@@ -80,4 +80,11 @@ def _accuracy(axis, data: pd.DataFrame, labels: list[str], known: list[str]) -> 
         error = np.sqrt(np.clip(line["value"] * (1 - line["value"]), 0.25 / line["n"], None) / line["n"])
         axis.errorbar(line["vdisp"], 100 * line["value"], 100 * error, fmt="o-", ms=3, mec="0.2", mew=0.4, elinewidth=0.6, color=style.colour(label, known), label=label)  # fmt: skip
         lowest = min(lowest, float((line["value"] - error).min()))
-    axis.set(ylim=(max(100 * lowest - 5, -3), 103), ylabel="accuracy [%]")
+    named = set(data.loc[data["z_std"] > 0, "label"])
+    lacking = [label for label in labels if label not in named]  # the legend of the panel above names the others
+    bottom = max(100 * lowest - 5, -3)
+    handles = [line for line in axis.get_legend_handles_labels()[0] if line.get_label() in lacking]
+    if handles:
+        bottom -= 0.25 * (103 - bottom)
+        axis.legend(handles=handles, loc="lower left", ncols=2, fontsize=6.2)
+    axis.set(ylim=(bottom, 103), ylabel="accuracy [%]")
