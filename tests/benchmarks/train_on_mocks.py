@@ -23,10 +23,9 @@ NETWORKS = {
     "ResNet_QSO": {"role": "redshift", "class": "QSO"},
 }
 SEED = 5
-NEARBY = (
-    0.45,
-    (0.0005, 0.25),
-)  # share of the galaxies, and their z: Table 1 of Zhong et al. 2024 has means of 0.11 to 0.46
+# Mixes of galaxies: a share of them, and the z over which it is spread; the others are uniform in ln(1+z) to 1.1. Of the second,
+# nearer to the survey's, the reason is Table 1 of Zhong et al. 2024, whose means are 0.11 to 0.46.
+GALAXIES = {"recipe": (0.10, (0.0005, 0.03)), "nearby": (0.45, (0.0005, 0.25))}
 VALID = 0.05  # of the spectra, drawn apart, choose the best epoch
 
 
@@ -69,7 +68,7 @@ def entry(epochs: int, channels: list[str], head: str, width: int) -> dict:
     }
 
 
-def mocks(folder: str, name: str, count: int, seed, effects=None, nearby=NEARBY) -> tuple[np.ndarray, dict]:
+def mocks(folder: str, name: str, count: int, seed, effects=None, galaxies="recipe") -> tuple[np.ndarray, dict]:
     """(flux (count, pixels) float32 on GRID, truth) of a class: half seen by SDSS's spectrographs, half by BOSS's."""
     from resurvey.shards.grid import Grid
     from resurvey.shards.resample import Resampler
@@ -79,9 +78,8 @@ def mocks(folder: str, name: str, count: int, seed, effects=None, nearby=NEARBY)
 
     resampler, edges = Resampler(Grid.from_settings(GRID), "flux_conserving"), pixel_edges(NATIVE)
     recipes = dict(recipe.SDSS_LIKE)
-    galaxies = recipes["GALAXY"]
-    low, low_z = nearby
-    recipes["GALAXY"] = replace(galaxies, objects=replace(galaxies.objects, low=low, low_z=low_z))
+    (low, low_z), usual = GALAXIES[galaxies], recipes["GALAXY"]
+    recipes["GALAXY"] = replace(usual, objects=replace(usual.objects, low=low, low_z=low_z))
     flux, ivar = np.empty((count, GRID["pixels"]), np.float32), np.empty(GRID["pixels"], np.float32)
     truth, row = {"z": [], "sn": []}, 0
     for device, number in (("SDSS", count // 2), ("BOSS", count - count // 2)):
@@ -99,11 +97,11 @@ def mocks(folder: str, name: str, count: int, seed, effects=None, nearby=NEARBY)
     return flux, {key: np.concatenate(values) for key, values in truth.items()}
 
 
-def split(folder: str, names: list[str], count: int, seed, effects=None, nearby=NEARBY):
+def split(folder: str, names: list[str], count: int, seed, effects=None, galaxies="recipe"):
     """A training.samples.Split of `count` spectra of each class."""
     from resurvey.training.samples import Split
 
-    parts = [mocks(folder, name, count, seed, effects, nearby) for name in names]
+    parts = [mocks(folder, name, count, seed, effects, galaxies) for name in names]
     number = np.repeat([CLASSES.index(name) for name in names], count)
     z = np.concatenate([truth["z"] for _, truth in parts])
     z[number == 0] = np.nan
@@ -124,9 +122,8 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--head", default="bins", choices=["bins", "huber"])
     parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--clean", action="store_true", help="noise alone, no calibration errors and other faults")
-    parser.add_argument("--nearby", type=float, default=NEARBY[0], help="share of the galaxies at z < 0.25")
+    parser.add_argument("--galaxies", default="recipe", choices=list(GALAXIES), help="mix of their redshifts")
     args = parser.parse_args(argv)
-    nearby = (args.nearby, NEARBY[1])
     import torch
     from resurvey.shards.grid import Grid
     from resurvey.simulate import effects
@@ -139,8 +136,10 @@ def main(argv: list[str]) -> None:
         started = time.time()
         names = [NETWORKS[network]["class"]] if "class" in NETWORKS[network] else CLASSES
         count = args.spectra // len(names)
-        train = split(args.templates, names, count, [SEED, 0], faults, nearby)
-        valid = split(args.templates, names, max(int(VALID * count), 50), [SEED, 1], None, nearby)  # with all faults
+        train = split(args.templates, names, count, [SEED, 0], faults, args.galaxies)
+        valid = split(
+            args.templates, names, max(int(VALID * count), 50), [SEED, 1], None, args.galaxies
+        )  # with all faults
         print(
             f"{network}: {len(train.flux)} mock spectra in {time.time() - started:.0f} s", file=sys.stderr, flush=True
         )

@@ -91,8 +91,9 @@ def test_training_mocks_are_on_the_grid_and_reproducible(tmp_path, monkeypatch):
 
 
 def test_share_of_nearby_galaxies(shared):
-    _, truth = train_on_mocks.mocks(str(shared / "reference"), "GALAXY", 512, [1], None, (0.9, (0.0005, 0.25)))
-    assert (truth["z"] < 0.25).mean() == pytest.approx(0.93, abs=0.04)
+    for mix, expected in (("recipe", 0.10 + 0.90 * 0.30), ("nearby", 0.45 + 0.55 * 0.30)):  # ln 1.25 / ln 2.1 = 0.30
+        _, truth = train_on_mocks.mocks(str(shared / "reference"), "GALAXY", 512, [1], None, mix)
+        assert (truth["z"] < 0.25).mean() == pytest.approx(expected, abs=0.06)
 
 
 def test_joined_networks_average_their_probabilities(tmp_path):
