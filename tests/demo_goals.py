@@ -88,6 +88,8 @@ def clusters(folder: Path) -> int:
     missed += line("M13: correlation of [Al/H] with the truth", "≥ 0.8", al, al >= 0.8)
     ratio = spread(members[GLOBULAR]["al_h_pred"]) / np.median([spread(members[name]["al_h_pred"]) for name in OPEN])
     missed += line("[Al/H] spread of M13 over open clusters'", "≥ 3", ratio, ratio >= 3)
+    width = members[GLOBULAR]["al_h_pred"].std() / known[GLOBULAR]["al_h"].std()
+    missed += line("[Al/H] standard deviation in M13 over the truth's", "≥ 0.4", width, width >= 0.4)
     rich = np.median([members[name]["fe_h_total"].median() for name in OPEN])
     grown = members[GLOBULAR]["fe_h_total"].median() / rich
     return missed + line("σ([Fe/H]) of metal-poor M13 / open clusters'", "≥ 2", grown, grown >= 2)

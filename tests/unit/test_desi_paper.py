@@ -70,7 +70,9 @@ def test_figures_show_the_classes_of_the_table(name, tmp_path):
 def shard(folder, count=90):
     rng = np.random.default_rng(1)
     label = np.resize(LABELS, count)
-    flux = rng.standard_normal((count, 200)).astype(np.float32) + np.resize([0, 3, 6], count)[:, None].astype(np.float32)
+    flux = rng.standard_normal((count, 200)).astype(np.float32) + np.resize([0, 3, 6], count)[:, None].astype(
+        np.float32
+    )
     kind = pa.list_(pa.field("element", pa.float32(), nullable=False), 200)
     arrays = {
         name: pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind)

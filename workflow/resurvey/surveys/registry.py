@@ -85,7 +85,9 @@ def open_fits(path: Path, data: bytes | None = None) -> Iterator[object]:
         warnings.simplefilter("ignore", UserWarning)
         size = path.stat().st_size if data is None else len(data)
         try:
-            memmap = None if data is None else False  # None: mapped, but images of unsigned integers, which cannot be, are read
+            memmap = (
+                None if data is None else False
+            )  # None: mapped, but images of unsigned integers, which cannot be, are read
             hdus = fits.open(path if data is None else io.BytesIO(data), memmap=memmap, lazy_load_hdus=False)
             spans = [(hdu.fileinfo()["datLoc"], _length(hdu)) for hdu in hdus]
         except Exception as error:  # astropy raises many kinds on damaged files; all mean the same to the user
