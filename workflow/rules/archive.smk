@@ -62,7 +62,7 @@ if ARCHIVE["kind"] == "mock":
         threads: 2
         params:
             settings=lambda wildcards: as_json(**SETTINGS["mock"][wildcards.release]),
-            root=ARCHIVE["root"],
+            root=lambda wildcards, output: Path(output[0]).parents[1],
             code=lambda wildcards: code_digest(*MOCK_ROOMS[survey_of(wildcards.release)]),
         shell:
             "resurvey mock-archive --out {params.root} --release {wildcards.release}"

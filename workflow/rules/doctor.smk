@@ -2,13 +2,14 @@
 # jobs will ask for can be had is looked up (docs/doctor.md).
 
 import atexit
-import os
 
-if os.environ.get("RESURVEY_REQUESTS"):
+from resurvey.cluster import requests_file
+
+if requests_file():
     # `resurvey doctor` starts a dry run to learn what the jobs would ask for; it is written down when the graph is complete.
     from resurvey.cluster.handover import write_requests
 
-    atexit.register(write_requests, workflow, os.environ["RESURVEY_REQUESTS"])
+    atexit.register(write_requests, workflow, requests_file())
 
 
 onstart:

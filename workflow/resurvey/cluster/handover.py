@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from resurvey import files
-from resurvey.cluster import doctor, machine, requests
+from resurvey.cluster import REQUESTS, doctor, machine, requests
 from resurvey.cluster.doctor import Finding
 from resurvey.errors import ResurveyError
 from resurvey.settings import WORKFLOW
@@ -82,7 +82,7 @@ def planned(profile: str, preset: str | None, workdir: Path) -> dict:
                 text=True,
                 timeout=DRY_RUN,
                 cwd=workdir,
-                env={**os.environ, "RESURVEY_REQUESTS": str(path)},
+                env={**os.environ, REQUESTS: str(path)},
             )
         except subprocess.TimeoutExpired:
             raise ResurveyError(f"snakemake --dry-run --profile {profile} did not end in {DRY_RUN:g} s") from None
