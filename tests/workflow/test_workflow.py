@@ -77,7 +77,7 @@ def test_one_figure_is_one_job_without_torch(smoke):
             {"shard": 2, "train_network": 25},
             {"mock_archive", "targets", "fetch"},
         ),
-        ("preset=smoke engine=torch", {"infer": 4}, {"train_network", "shard"}),
+        ("preset=smoke engine=torch", {"infer": 15}, {"train_network", "shard"}),
     ],
 )
 def test_a_changed_setting_redoes_what_depends_on_it(smoke, config, redone, kept):
