@@ -1,5 +1,6 @@
 """What a paper's file says that scores and figures need: conventions, printed numbers. A kind of paper is a class here."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -11,7 +12,7 @@ from resurvey.metrics.label_curves import Bins
 
 
 @dataclass(frozen=True)
-class Paper:
+class Paper(ABC):
     """The conventions and printed numbers of one paper. `kind`: its name in metrics/kinds.py; `labels`: the classes or the labels
     of its first model's dataset, in their order; `expected`: one entry {of, class, printed, source, …} per printed number."""
 
@@ -22,9 +23,9 @@ class Paper:
     figures: dict[str, dict]
     labels: list[str]
 
+    @abstractmethod
     def printed(self, model: str, meta: dict) -> dict[tuple[str, str], dict]:
         """The printed numbers to stand beside those of a model, by (quantity, class); `meta`: what its tables say of it."""
-        raise NotImplementedError
 
     def baseline(self, quantity: str) -> str:
         """The name of a quantity among the baselines' scores."""
