@@ -62,7 +62,7 @@ class Submitted:
 
 
 class Project:
-    """The working tree, copied to `folder`; config.yaml asks for the smoke preset with few networks."""
+    """The working tree, copied to `folder`; config.yaml asks for one paper of the smoke preset, with few networks."""
 
     def __init__(self, folder: Path, on_slurm: bool = True) -> None:
         self.folder, self.on_slurm = folder, on_slurm
@@ -75,6 +75,7 @@ class Project:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         self._replace("config.yaml", r"^preset: demo\b", "preset: smoke")
+        self._replace("config.yaml", r"^papers: null", "papers: [gasnet2]")
         self._replace("config.yaml", r"^models: \{\}", f"models: {json.dumps(FEW)}")
         # A poll every few seconds: what a site waits for in minutes, a test should not.
         self._replace("slurm/config.yaml", r"(?<=^slurm-init-seconds-before-status-checks: )\d+", "4")
