@@ -35,7 +35,7 @@ def test_jobs_ask_for_what_the_profile_says(literal):
     training = project.jobs("train_network")[0]
     assert (training.memory, training.minutes, training.cpus, training.gpus) == ("8000M", 60, 1, 1)
     inference = project.jobs("infer")[0]
-    assert (inference.memory, inference.minutes, inference.cpus, inference.gpus) == ("6000M", 120, 1, 1)
+    assert (inference.memory, inference.minutes, inference.cpus, inference.gpus) == ("6000M", 60, 1, 1)
     plan = project.jobs("plan")[0]
     assert (plan.memory, plan.minutes, plan.cpus, plan.gpus) == ("2000M", 60, 1, 0)
 
