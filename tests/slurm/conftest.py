@@ -51,14 +51,17 @@ def local(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def literal(slurm, tmp_path_factory):
-    """(project, master) after the literal command has been run to its end in a fresh copy of the project."""
+    """(project, master, its jobs) after the literal command has been run to its end in a fresh copy of the project.
+
+    The jobs are those of that run: tests that come later in the same folder add theirs.
+    """
     from project import Project
 
     project = Project(tmp_path_factory.mktemp("cluster"))
     master = project.start("--cores", "all", "--profile", "slurm")
     try:
         master.wait()
-        yield project, master
+        yield project, master, project.jobs()
     finally:
         master.end()
         project.close()
@@ -67,7 +70,7 @@ def literal(slurm, tmp_path_factory):
 @pytest.fixture
 def cluster(literal):
     """The project after its first run, its profile as it was; whatever a test leaves, in the queue or locked, is removed."""
-    project, master = literal
+    project, master, _ = literal
     assert master.code == 0, master.said[-6000:]
     profile = project.folder / "slurm" / "config.yaml"
     before = profile.read_text()

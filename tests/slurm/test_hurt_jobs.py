@@ -31,7 +31,7 @@ def seen(project: Project, networks: set[str]) -> Iterator[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def hurt(literal, local):
     """(project, master, what the late training had done when it was stopped), when all three have been hurt and have ended."""
-    project, first = literal
+    project, first, _ = literal
     assert first.code == 0, first.said[-6000:]
     profile = project.folder / "slurm" / "config.yaml"
     before = profile.read_text()
