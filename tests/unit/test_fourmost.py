@@ -11,6 +11,7 @@ from resurvey import cli, files, settings
 from resurvey.archive import catalogue, mock_fourmost, plan, plan_fields
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
+from resurvey.settings import resolving
 from resurvey.shards.build import build_shard
 from resurvey.shards.reading import as_array
 from resurvey.simulate import fourmost
@@ -48,13 +49,13 @@ def archive(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def release_settings(archive):
-    entry = settings._release(RELEASE, {}, "test")
+    entry = resolving.whole_release(RELEASE, {}, "test")
     return {"release": entry, "root": str(archive), "origin": "mock", "etiquette": entry["etiquette"]}
 
 
 @pytest.fixture(scope="module")
 def dataset():
-    entry = settings._dataset("fourmost", {}, "test")
+    entry = resolving.whole_dataset("fourmost", {}, "test")
     return {
         **entry,
         "per_class": 10,

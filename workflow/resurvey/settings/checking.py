@@ -1,0 +1,109 @@
+"""What no schema can say: whether models, datasets, releases and the archive of a run go together."""
+
+from resurvey.errors import ResurveyError
+from resurvey.settings.models import predicts_labels
+from resurvey.settings.reading import WORKFLOW, available, nearest, read_yaml
+
+LEARNED = ("classes", "contamination", "per_class")  # of a model: under which class its networks learn which spectra
+PIXELS = ("grid", "resample", "masks", "continuum", "mask_bits")  # of a dataset: what a network sees of a spectrum
+
+
+def check_archive(archive: dict, releases: dict, where: str) -> None:
+    """Stop before jobs that ask an archive for what it cannot have: the mock survey is one release of a survey's own
+    files, and a root that one release calls its home does not hold another's."""
+    homes = {read_yaml(WORKFLOW / "releases" / f"{name}.yaml")["root"] for name in available("releases")}
+    for name, release in releases.items():
+        if release.get("mock_only") and archive["origin"] != "mock":
+            raise ResurveyError(
+                f"{where}: archive: no archive holds the release {name} yet, it exists as a mock only; set archive to mock"
+            )
+        strange = archive["root"] in homes and archive["root"] != release["root"]
+        if strange or (archive["kind"] == "mock" and "arrays" in release):
+            here = "the mock survey" if archive["kind"] == "mock" else archive["root"]
+            raise ResurveyError(
+                f"{where}: archive: {here} does not hold the release {name}; set archive to {release['root']} or a mirror of it"
+            )
+
+
+def check_applied(apply: list[tuple[str, str]], models: dict, datasets: dict, where: str) -> None:
+    """Stop where a model would be applied to spectra that look otherwise than those that it is trained on. Raises ResurveyError."""
+    for model, name in apply:
+        home = models[model]["dataset"]
+        for key in PIXELS:
+            trained, applied = datasets[home].get(key), datasets[name].get(key)
+            if trained != applied:
+                raise ResurveyError(
+                    f"{where}: model {model} is trained on {key} {trained} but dataset {name} has {applied}; "
+                    f"set datasets.{name}.{key} to that of {home}"
+                )
+
+
+def _own_classes(model: dict, labels: list[str], where: str) -> list[str]:
+    """Those classes of a model with `classes` that may have redshift networks: the ones that are one of the dataset's."""
+    given: list[str] = []
+    for name, members in model["classes"].items():
+        for label in members:
+            if label not in labels:
+                raise ResurveyError(f"{where}: classes.{name}: there is no class {label!r}; {nearest(label, labels)}")
+            if label in given:
+                raise ResurveyError(f"{where}: classes.{name}: {label} is in another class too; name it once")
+            given.append(label)
+    return [name for name, members in model["classes"].items() if members == [name]]
+
+
+def check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
+    """Whether a model can be trained on its dataset and share networks with others. Raises ResurveyError."""
+    where = f"model {name}"
+    if predicts_labels(model):
+        if not dataset.get("labels") or not dataset["split"]:
+            raise ResurveyError(
+                f"{where}: dataset {dataset['name']} has no labels or no split; networks cannot be trained on it"
+            )
+        return
+    if not dataset.get("classes") or not dataset["split"]:
+        raise ResurveyError(
+            f"{where}: dataset {dataset['name']} has no classes or no split; networks cannot be trained on it"
+        )
+    labels = [entry["label"] for entry in dataset["classes"]]
+    if model.get("classes"):
+        labels = _own_classes(model, labels, where)
+    for network, entry in model["networks"].items():
+        if entry["role"] != "classifier" and entry.get("class") not in labels:
+            raise ResurveyError(
+                f"{where}: network {network} is for class {entry.get('class')!r}; {nearest(str(entry.get('class')), labels)}"
+            )
+    for network, entry in model["networks"].items():
+        low, high = entry["training"]["z_range"]
+        if not low < high:
+            raise ResurveyError(
+                f"{where}: network {network}: training.z_range {[low, high]} is empty; give [lowest, highest]"
+            )
+    for network, other in model.get("shares", {}).items():
+        if other not in models or network not in models[other]["networks"]:
+            raise ResurveyError(
+                f"{where}: shares {network} with {other}, which does not train it; name it in models.{other}.only"
+            )
+        mine = (model["dataset"], model["architecture"]["normalisation"])
+        its = (models[other]["dataset"], models[other]["architecture"]["normalisation"])
+        if mine != its:
+            raise ResurveyError(
+                f"{where}: shares {network} with {other}, whose dataset and normalisation are {' and '.join(its)} and not "
+                f"{' and '.join(mine)}; set models.{name}.dataset and architecture.normalisation to the same"
+            )
+        if any(model.get(key) != models[other].get(key) for key in LEARNED):
+            raise ResurveyError(
+                f"{where}: shares {network} with {other}, which has other classes or labels; set {', '.join(LEARNED)} to the same"
+            )
+    length = dataset["grid"]["pixels"]
+    shape = model["architecture"]
+    for _ in shape["widths"]:
+        length = (
+            (length - shape["kernel"]) // shape["stride"] + 1
+            if shape["padding"] == "valid"
+            else -(-length // shape["stride"])
+        )
+        if length < 1:
+            raise ResurveyError(
+                f"{where}: {dataset['grid']['pixels']} pixels are too few for {len(shape['widths'])} blocks with padding valid; "
+                f"set models.{name}.architecture.padding to same, or fewer widths"
+            )
