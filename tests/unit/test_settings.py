@@ -69,7 +69,7 @@ def test_paper_preset_is_the_paper():
         ({"datasets": {"apogee_dr14": {"labels": ["teff", "fe_hh"]}}}, ["labels.1", "did you mean fe_h?"]),
         ({"models": {"gasnet2_sdss": {"training": {"epoch": 4}}}}, ["training.epoch", "epochs"]),
         ({"models": {"gasnet2_sds": {}}}, ["gasnet2_sds", "gasnet2_sdss"]),
-        ({"models": {"gasnet2_sdss": {"only": ["ResNet_13"]}}}, ["only", "ResNet_1"]),
+        ({"models": {"gasnet2_sdss": {"only": ["ResNet_P", "ResNet_13"]}}}, ["only", "ResNet_1"]),
         ({"models": {"gasnet2_sdss": {"architecture": {"padding": "valid"}}}}, ["1251 pixels", "padding"]),
         ({"download": {"conections": 3}}, ["download.conections", "connections"]),
         ({"apply": {"gasnet2_sdss": ["sdss_dr16_all"]}}, ["grid", "sdss_dr16_all"]),
@@ -99,10 +99,15 @@ def test_mistakes_name_key_and_remedy(overrides, words):
 
 
 @pytest.mark.parametrize(
-    "change", [{"dataset": "sdss_dr16_published"}, {"architecture": {"normalisation": "unit_norm"}}]
+    ("change", "key"),
+    [
+        ({"dataset": "sdss_dr16_published"}, "dataset"),
+        ({"architecture": {"normalisation": "unit_norm"}}, "architecture.normalisation"),
+        ({"architecture": {"channels": ["flux", "contrast"]}}, "architecture.channels"),
+    ],
 )
-def test_models_that_share_a_network_see_the_same_spectra(change):
-    with pytest.raises(ResurveyError, match=r"shares ResNet_P.*set models\.gasnet2_sdss_zpdf\.dataset"):
+def test_models_that_share_a_network_see_the_same_spectra(change, key):
+    with pytest.raises(ResurveyError, match=rf"shares ResNet_P.*set models\.gasnet2_sdss_zpdf\.{key}"):
         load(preset="paper", models={"gasnet2_sdss": change}, archive="file:///mirror")
     both = dict.fromkeys(("gasnet2_sdss", "gasnet2_sdss_zpdf"), change)
     assert load(preset="paper", models=both, archive="file:///mirror")["models"]
@@ -134,8 +139,22 @@ def test_each_release_has_a_mock_survey_of_its_own_size():
 
 
 def test_shared_network_must_be_trained():
-    with pytest.raises(ResurveyError, match="shares ResNet_P"):
+    with pytest.raises(ResurveyError, match="shares ResNet_10 with gasnet2_sdss, which does not train it"):
+        load(
+            preset="demo",
+            models={
+                "gasnet2_sdss": {"only": ["ResNet_P"]},
+                "gasnet2_sdss_zpdf": {"shares": {"ResNet_10": "gasnet2_sdss"}},
+            },
+        )
+
+
+def test_a_model_keeps_its_classifier():
+    with pytest.raises(ResurveyError, match=r"models\.gasnet2_sdss\.only leaves out its classifier, ResNet_P"):
         load(preset="demo", models={"gasnet2_sdss": {"only": ["ResNet_10"]}})
+    roles = {"ResNet_P": {"role": "point", "class": "GALAXY_AGN"}}
+    with pytest.raises(ResurveyError, match="none of its networks is a classifier"):
+        load(preset="paper", papers=["gasnet2"], models={"gasnet2_sdss": {"networks": roles}})
 
 
 def test_config_wins_over_preset_and_null_does_not():

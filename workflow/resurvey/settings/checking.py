@@ -51,6 +51,37 @@ def _own_classes(model: dict, labels: list[str], where: str) -> list[str]:
     return [name for name, members in model["classes"].items() if members == [name]]
 
 
+def _seen(model: dict) -> dict:
+    """What decides what the networks of a model see of a spectrum, by the key of its settings."""
+    architecture = model["architecture"]
+    return {
+        "dataset": model["dataset"],
+        "architecture.normalisation": architecture["normalisation"],
+        "architecture.channels": architecture.get("channels", ["flux"]),
+    }
+
+
+def _check_shares(name: str, model: dict, models: dict) -> None:
+    """A network that a model shares is trained by the other one, on the same spectra, seen in the same way."""
+    where = f"model {name}"
+    for network, other in model.get("shares", {}).items():
+        if other not in models or network not in models[other]["networks"]:
+            raise ResurveyError(
+                f"{where}: shares {network} with {other}, which does not train it; name it in models.{other}.only"
+            )
+        mine, its = _seen(model), _seen(models[other])
+        for key in mine:
+            if mine[key] != its[key]:
+                raise ResurveyError(
+                    f"{where}: shares {network} with {other}, whose {key} is {its[key]} and not {mine[key]}; "
+                    f"set models.{name}.{key} to the same"
+                )
+        if any(model.get(key) != models[other].get(key) for key in LEARNED):
+            raise ResurveyError(
+                f"{where}: shares {network} with {other}, which has other classes or labels; set {', '.join(LEARNED)} to the same"
+            )
+
+
 def check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
     """Whether a model can be trained on its dataset and share networks with others. Raises ResurveyError."""
     where = f"model {name}"
@@ -67,6 +98,8 @@ def check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
     labels = [entry["label"] for entry in dataset["classes"]]
     if model.get("classes"):
         labels = _own_classes(model, labels, where)
+    if not any(entry["role"] == "classifier" for entry in model["networks"].values()):
+        raise ResurveyError(f"{where}: none of its networks is a classifier; give one the role classifier")
     for network, entry in model["networks"].items():
         if entry["role"] != "classifier" and entry.get("class") not in labels:
             raise ResurveyError(
@@ -78,22 +111,7 @@ def check_model(name: str, model: dict, dataset: dict, models: dict) -> None:
             raise ResurveyError(
                 f"{where}: network {network}: training.z_range {[low, high]} is empty; give [lowest, highest]"
             )
-    for network, other in model.get("shares", {}).items():
-        if other not in models or network not in models[other]["networks"]:
-            raise ResurveyError(
-                f"{where}: shares {network} with {other}, which does not train it; name it in models.{other}.only"
-            )
-        mine = (model["dataset"], model["architecture"]["normalisation"])
-        its = (models[other]["dataset"], models[other]["architecture"]["normalisation"])
-        if mine != its:
-            raise ResurveyError(
-                f"{where}: shares {network} with {other}, whose dataset and normalisation are {' and '.join(its)} and not "
-                f"{' and '.join(mine)}; set models.{name}.dataset and architecture.normalisation to the same"
-            )
-        if any(model.get(key) != models[other].get(key) for key in LEARNED):
-            raise ResurveyError(
-                f"{where}: shares {network} with {other}, which has other classes or labels; set {', '.join(LEARNED)} to the same"
-            )
+    _check_shares(name, model, models)
     length = dataset["grid"]["pixels"]
     shape = model["architecture"]
     for _ in shape["widths"]:

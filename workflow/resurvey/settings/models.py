@@ -66,6 +66,11 @@ def _networks(model: str, entry: dict, where: str) -> dict:
     """The networks of a model that are trained or shared, each with its own complete `training` settings."""
     networks = {}
     only = entry.get("only") or list(entry["networks"])
+    classifiers = [name for name, network in entry["networks"].items() if network["role"] == "classifier"]
+    if classifiers and not set(classifiers) & set(only):
+        raise ResurveyError(
+            f"{where}: models.{model}.only leaves out its classifier, {classifiers[0]}; add {classifiers[0]} to it"
+        )
     for name in only:
         if name not in entry["networks"]:
             raise ResurveyError(
