@@ -15,9 +15,8 @@ from resurvey.simulate import (
     apogee_windows,
 )
 from resurvey.surveys.apogee_grid import DR13, FULL, WAVELENGTH
-from resurvey.surveys.apogee_labels import MISSING, NAMES
+from resurvey.surveys.apogee_labels import ELEMENTS, MISSING, NAMES
 
-ELEMENTS = apogee_lines.ELEMENTS
 STAR = apogee_windows.probes()[0]
 
 

@@ -30,6 +30,8 @@ if ARCHIVE["kind"] == "mock":
             "archive/mock_fits",
             "archive/mock_columns",
             "archive/mock_room",
+            "surveys/apogee_grid",
+            "surveys/apogee_labels",
         ),
         "fourmost": (
             *PHYSICS,
@@ -83,7 +85,7 @@ rule extras:
         downloads=1,
     params:
         settings=lambda wildcards: as_json(**release_settings(wildcards.release)),
-        code=code_digest("archive/extras"),
+        code=code_digest("archive/extras", "surveys/apogee_grid", "surveys/apogee_labels"),
     shell:
         "resurvey extras --settings {params.settings:q} --out {output} 2> {log}"
 

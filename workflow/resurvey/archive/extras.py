@@ -17,35 +17,8 @@ from resurvey import files
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
 from resurvey.surveys.apogee_grid import CHIPS
+from resurvey.surveys.apogee_labels import ASPCAP_ELEMENTS
 
-ELEMENTS = [
-    "C",
-    "CI",
-    "N",
-    "O",
-    "Na",
-    "Mg",
-    "Al",
-    "Si",
-    "P",
-    "S",
-    "K",
-    "Ca",
-    "Ti",
-    "TiII",
-    "V",
-    "Cr",
-    "Mn",
-    "Fe",
-    "Co",
-    "Ni",
-    "Cu",
-    "Ge",
-    "Ce",
-    "Rb",
-    "Y",
-    "Nd",
-]  # the bits of astroNN's windows
 CLUSTERS = {"M67": "M67", "N6819": "NGC 6819", "M13": "M13"}  # those of the paper; the table has more
 TIMEOUT_S = 60.0
 
@@ -166,7 +139,7 @@ def windows(contents: list[bytes], row: dict) -> pd.DataFrame:
     bits = _array(contents[0])
     parts = [
         pd.DataFrame({"element": element, "pixel": np.flatnonzero(bits >> number & 1)})
-        for number, element in enumerate(ELEMENTS)
+        for number, element in enumerate(ASPCAP_ELEMENTS)
     ]
     return pd.concat(parts, ignore_index=True)
 

@@ -1,35 +1,8 @@
 """Columns and FITS formats of APOGEE's tables of DR14 (SDSS data model of allStar, allVisit, allStarCannon), as far as readers use them."""
 
 from resurvey.archive import mock_columns
+from resurvey.surveys.apogee_labels import ASPCAP_ELEMENTS, ELEMENTS
 
-ELEMENTS = [
-    "C",
-    "CI",
-    "N",
-    "O",
-    "Na",
-    "Mg",
-    "Al",
-    "Si",
-    "P",
-    "S",
-    "K",
-    "Ca",
-    "Ti",
-    "TiII",
-    "V",
-    "Cr",
-    "Mn",
-    "Fe",
-    "Co",
-    "Ni",
-    "Cu",
-    "Ge",
-    "Ce",
-    "Rb",
-    "Y",
-    "Nd",
-]
 PARAMETERS = ["TEFF", "LOGG", "LOG10VDOP", "METALS", "C", "N", "O Mg Si S Ca Ti", "LGVSINI", "O"]
 _MATRICES = {"PARAM_COV": "( 9, 9)", "FPARAM_COV": "( 9, 9)"}
 _ALLSTAR = """
@@ -61,7 +34,7 @@ def allstar() -> list[tuple[str, str]]:
     """Columns of HDU 1 of allStar-l31c.2."""
     named = [
         (f"{_ratio(element)}{suffix}", code)
-        for element in ELEMENTS
+        for element in ASPCAP_ELEMENTS
         for suffix, code in (("", "E"), ("_ERR", "E"), ("_FLAG", "J"))
     ]
     return mock_columns.parse(_ALLSTAR) + named
@@ -74,9 +47,7 @@ def allvisit() -> list[tuple[str, str]]:
 
 def cannon() -> list[tuple[str, str]]:
     """Columns of allStarCannon-l31c.2: labels, raw errors and errors."""
-    labels = ["TEFF", "LOGG", "M_H", "ALPHA_M", "FE_H"] + [
-        f"{name.upper()}_H" for name in ELEMENTS[:20] if name != "Fe"
-    ]
+    labels = ["TEFF", "LOGG", "M_H", "ALPHA_M", "FE_H"] + [f"{name.upper()}_H" for name in ELEMENTS if name != "Fe"]
     head = mock_columns.parse("APOGEE_ID:18A FILENAME:64A LOCATION_ID:J FIELD:16A")
     errors = [(f"{label}{suffix}", "E") for suffix in ("", "_RAWERR", "_ERR") for label in labels]
     return head + errors + [("CHI_SQ", "E"), ("R_CHI_SQ", "E")]

@@ -6,7 +6,7 @@ import pyarrow as pa
 from resurvey.archive import mock_apogee_columns, mock_apogee_spectra, mock_columns, mock_fits
 from resurvey.archive.mock_spectra import MARK
 from resurvey.simulate.apogee_pipeline import STAR_BAD
-from resurvey.surveys.apogee_labels import MISSING, NAMES
+from resurvey.surveys.apogee_labels import ASPCAP_ELEMENTS, MISSING, NAMES
 
 _FLAG_NAMES = {2: "BRIGHT_NEIGHBOR", 1: "COMMISSIONING", 4: "LOW_SNR", 9: "PERSIST_HIGH", 10: "PERSIST_MED", 11: "PERSIST_LOW",
                16: "SUSPECT_RV_COMBINATION", 17: "SUSPECT_BROAD_LINES"}  # fmt: skip
@@ -63,7 +63,7 @@ def allstar(table: dict, sn: np.ndarray) -> np.ndarray:
         "M_H": calibrated[:, 3], "M_H_ERR": 0.02, "ALPHA_M": calibrated[:, 6], "ALPHA_M_ERR": 0.02, "ASPCAP_CHI2": 5.0,
         "ASPCAP_CLASS": np.where(giant, "GKg_a", "GKd_a"), "ASPCAPFLAG": table["aspcapflag"], **vectors,
     }  # fmt: skip
-    for k, element in enumerate(mock_apogee_columns.ELEMENTS):
+    for k, element in enumerate(ASPCAP_ELEMENTS):
         name = "FE_H" if element == "Fe" else f"{element.upper()}_FE"
         source = vectors["X_H"] if element == "Fe" else vectors["X_M"]
         values |= {
@@ -144,10 +144,9 @@ def symbols() -> bytes:
     """HDU 3 of allStar."""
     columns, special = mock_apogee_columns.symbols()
     row = np.zeros(1, mock_columns.row_type(columns))
-    elements = mock_apogee_columns.ELEMENTS
     row["PARAM_SYMBOL"] = "".join(name.ljust(16) for name in mock_apogee_columns.PARAMETERS).encode()
-    row["ELEM_SYMBOL"] = "".join(name.ljust(5) for name in elements).encode()
-    row["ELEM_VALUE"] = "".join(f"{name}/H".ljust(6) for name in elements).encode()
+    row["ELEM_SYMBOL"] = "".join(name.ljust(5) for name in ASPCAP_ELEMENTS).encode()
+    row["ELEM_VALUE"] = "".join(f"{name}/H".ljust(6) for name in ASPCAP_ELEMENTS).encode()
     row["ELEMTOH"] = 1
     return mock_fits.table(row, columns, (), special)
 

@@ -10,6 +10,7 @@ windows, those three values (whose errors do not flow back) and a narrow, norm-c
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -144,7 +145,7 @@ class Mini(nn.Module):
         return self.out(torch.cat([x, shared], 1))
 
 
-class LabelNetwork(nn.Module):
+class LabelNetwork(nn.Module, ABC):
     """What both networks share: the standardisation of spectra and labels, which travels with the weights."""
 
     def __init__(self, spec: dict) -> None:
@@ -165,9 +166,9 @@ class LabelNetwork(nn.Module):
         for name, value in (("flux_mean", flux_mean), ("label_mean", label_mean), ("label_std", label_std)):
             getattr(self, name).copy_(value)
 
+    @abstractmethod
     def heads(self) -> list[tuple[nn.Linear, int]]:
         """The layers that Keras starts with its default, Glorot's uniform, and how many outputs each has there."""
-        raise NotImplementedError
 
     def kernels(self) -> list[Tensor]:
         """The weights with L2."""

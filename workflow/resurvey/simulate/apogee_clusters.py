@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resurvey.simulate.apogee_lines import ELEMENTS
+from resurvey.surveys.apogee_labels import ELEMENTS
 
 _M67 = dict(zip(ELEMENTS, (-0.04, -0.10, 0.44, 0.05, 0.11, 0.10, 0.11, 0.07, 0.04, 0.04, 0.07, 0.07, 0.07, 0.05, 0.09, 0.08,
                            0.08, 0.08, 0.11, 0.09), strict=True))  # fmt: skip

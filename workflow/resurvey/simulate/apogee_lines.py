@@ -11,31 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from resurvey.simulate import apogee_molecules as molecules
+from resurvey.surveys.apogee_labels import ELEMENTS
 
 REFERENCE = {"teff": 4650.0, "logg": 2.3, "metals": -0.1}  # the mean of the paper's training set, rounded
 THETA = 5040.0 / REFERENCE["teff"]
-ELEMENTS = [
-    "C",
-    "CI",
-    "N",
-    "O",
-    "Na",
-    "Mg",
-    "Al",
-    "Si",
-    "P",
-    "S",
-    "K",
-    "Ca",
-    "Ti",
-    "TiII",
-    "V",
-    "Cr",
-    "Mn",
-    "Fe",
-    "Co",
-    "Ni",
-]
 DEEPEST = 0.78  # depth of a line of infinite opacity
 # element: (k_θ, k_g), strong lines as wavelength [Å, vacuum]: depth before the instrument, and the forest: (lines, deepest)
 # k_θ: neutral minority species (low ionisation potential, low excitation) grow in cool stars, high-excitation lines fade

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from resurvey.simulate.apogee_lines import ELEMENTS
 from resurvey.simulate.apogee_observation import BAD, NO_DATA, SKYLINE
 from resurvey.simulate.apogee_population import DWARF
 from resurvey.surveys.apogee_grid import DR13
-from resurvey.surveys.apogee_labels import MISSING, NAMES
+from resurvey.surveys.apogee_labels import ELEMENTS, MISSING, NAMES
 
 # errors at high S/N and solar abundance: the size of the network's scatter about ASPCAP in the paper's Tables 1 and 2
 ERRORS = dict(zip(NAMES, (30.0, 0.05, 0.03, 0.04, 0.04, 0.03, 0.09, 0.022, 0.045, 0.025, 0.09, 0.045, 0.035, 0.025, 0.035, 0.08, 0.06, 0.035, 0.03,

@@ -3,8 +3,7 @@
 import numpy as np
 
 from resurvey.simulate import apogee_clusters
-from resurvey.simulate.apogee_lines import ELEMENTS
-from resurvey.surveys.apogee_labels import NAMES
+from resurvey.surveys.apogee_labels import ELEMENTS, NAMES
 
 GIANT, DWARF, COOL, HOT = "giant", "dwarf", "cool", "hot"
 SHARES = {GIANT: 0.85, DWARF: 0.08, COOL: 0.04, HOT: 0.03}

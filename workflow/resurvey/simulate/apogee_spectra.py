@@ -11,9 +11,9 @@ import numpy as np
 from scipy import fft, sparse
 
 from resurvey.simulate import apogee_lines
-from resurvey.simulate.apogee_lines import DEEPEST, ELEMENTS, REFERENCE, THETA
+from resurvey.simulate.apogee_lines import DEEPEST, REFERENCE, THETA
 from resurvey.surveys.apogee_grid import FULL, LIGHT_SPEED, START, STEP
-from resurvey.surveys.apogee_labels import NAMES
+from resurvey.surveys.apogee_labels import ELEMENTS, NAMES
 
 FINE = 2  # fine pixels a pixel
 FINE_KMS = LIGHT_SPEED * np.log(10) * STEP / FINE

@@ -12,9 +12,8 @@ from astropy.io import fits
 
 from resurvey.errors import ResurveyError
 from resurvey.simulate import apogee_windows
-from resurvey.simulate.apogee_lines import ELEMENTS
 from resurvey.surveys.apogee_grid import DR12, DR13, FULL
-from resurvey.surveys.apogee_labels import NAMES
+from resurvey.surveys.apogee_labels import ELEMENTS, NAMES
 
 FILES = {
     "cannon": "cannon_apokasc_quadratic_model.fits",

@@ -6,9 +6,8 @@ Sizes are those of the real tables: 241 + 108 + 180 continuum pixels, and ASPCAP
 import numpy as np
 
 from resurvey.simulate import apogee_spectra
-from resurvey.simulate.apogee_lines import ELEMENTS
 from resurvey.surveys.apogee_grid import DR13
-from resurvey.surveys.apogee_labels import NAMES
+from resurvey.surveys.apogee_labels import ELEMENTS, NAMES
 
 CONTINUUM = (241, 108, 180)  # pixels per detector, blue to red
 SIZES = {

@@ -20,35 +20,19 @@ class Label:
     window: str | None
 
 
-_ELEMENTS = (
-    "C",
-    "CI",
-    "N",
-    "O",
-    "Na",
-    "Mg",
-    "Al",
-    "Si",
-    "P",
-    "S",
-    "K",
-    "Ca",
-    "Ti",
-    "TiII",
-    "V",
-    "Cr",
-    "Mn",
-    "Fe",
-    "Co",
-    "Ni",
-)
+# The order of X_H in allStar and of the bits of astroNN's windows
+ASPCAP_ELEMENTS = (
+    "C", "CI", "N", "O", "Na", "Mg", "Al", "Si", "P", "S", "K", "Ca", "Ti", "TiII", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Ge", "Ce", "Rb",
+    "Y", "Nd",
+)  # fmt: skip
+ELEMENTS = ASPCAP_ELEMENTS[:20]  # those of the labels
 
 LABELS = (
     Label("teff", "Teff", "K", ("PARAM", 0), ("TEFF_ERR", None), None),
     Label("logg", "log g", "dex", ("PARAM", 1), ("LOGG_ERR", None), None),
     *(
         Label(f"{element.lower()}_h", f"[{element}/H]", "dex", ("X_H", k), ("X_H_ERR", k), element)
-        for k, element in enumerate(_ELEMENTS)
+        for k, element in enumerate(ELEMENTS)
     ),
 )
 NAMES = tuple(label.name for label in LABELS)
