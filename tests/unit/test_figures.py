@@ -59,12 +59,16 @@ def sources(tmp_path_factory):
         str(examples),
     ]
     assert cli.main(["examples", *given]) == 0
+    pairs = folder / "pairs.parquet"
+    wanted = ["--classes", "GALAXY_AGN", "GALAXY_nan", "--redshifts", "0.1", "0.3", "--out", str(pairs)]
+    assert cli.main(["pairs", *given[:4], *wanted]) == 0
     return {
         "table": table,
         "tables": table,
         "gradients": gradients(examples, folder / "gradients.parquet"),
         "targets": paths["targets"],
         "examples": examples,
+        "pairs": pairs,
         "histories": paths["models"] / "gasnet2_sdss",
     }
 

@@ -42,7 +42,7 @@ def run(tmp_path_factory):
 def test_every_figure_and_the_paper_s_numbers(run):
     paths = Paths(settings.load(ROOT / "config.yaml", {"preset": "demo_4most"}))
     names = paths.figure_names("gasnet2")
-    assert {f"fourmost_{name}" for name in ("table2", "fig05_stars", "fig06_extragalactic", "fig07_redshifts", "fig19_confusion", "fig21_redshifts")} <= set(names)  # fmt: skip
+    assert {f"fourmost_{name}" for name in ("table2", "fig05_stars", "fig06_extragalactic", "fig07_redshifts", "fig19_confusion", "fig20_alike", "fig21_redshifts")} <= set(names)  # fmt: skip
     assert all(name.startswith("fourmost_") for name in names), "those of SDSS belong to its models"
     for name in names:
         for kind in ("pdf", "png", "csv"):

@@ -98,6 +98,10 @@ class Paths:
     def examples_file(self, paper: str) -> str:
         return f"{self.run}/{paper}/tables/examples.parquet"
 
+    def pairs_file(self, paper: str) -> str:
+        """Spectra of two classes at the same redshifts."""
+        return f"{self.run}/{paper}/tables/pairs.parquet"
+
     def star_file(self, paper: str) -> str:
         """One star's spectrum in each dataset of the paper."""
         return f"{self.run}/{paper}/tables/example_star.parquet"

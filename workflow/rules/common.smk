@@ -174,6 +174,7 @@ FIGURE_INPUTS = {
     "gradients": lambda models: [PATHS.gradients_file(models[0])],
     "targets": of_dataset(PATHS.sample_file),
     "examples": of_paper(PATHS.examples_file),
+    "pairs": of_paper(PATHS.pairs_file),
     "histories": trained_networks,
     "label_table": lambda models: [table_file(models[0])],
     "label_tables": lambda models: [table_file(model) for model in models],

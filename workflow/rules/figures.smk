@@ -22,6 +22,27 @@ rule examples:
         "resurvey examples --shards {params.shards} --count {params.n_shards} --targets {input.targets} --out {output} 2> {log}"
 
 
+rule pairs:
+    # Spectra of two classes that are confused, at the same redshifts.
+    input:
+        lambda wildcards: verified(SETTINGS["papers"][wildcards.paper]["pairs"]["dataset"]),
+    output:
+        f"{RUN}/{{paper}}/tables/pairs.parquet",
+    log:
+        f"logs/{SETTINGS['run']}/pairs/{{paper}}.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        shards=lambda wildcards: f"{RUN}/{SETTINGS['papers'][wildcards.paper]['pairs']['dataset']}/shards",
+        n_shards=lambda wildcards: n_shards(SETTINGS["papers"][wildcards.paper]["pairs"]["dataset"]),
+        classes=lambda wildcards: SETTINGS["papers"][wildcards.paper]["pairs"]["classes"],
+        redshifts=lambda wildcards: SETTINGS["papers"][wildcards.paper]["pairs"]["z"],
+        code=code_digest("figures/pairs", "shards/reading"),
+    shell:
+        "resurvey pairs --shards {params.shards} --count {params.n_shards} --classes {params.classes} --redshifts {params.redshifts}"
+        " --out {output} 2> {log}"
+
+
 rule example_star:
     # One star's spectrum as each of a paper's datasets has it, for the figure that compares their normalisations.
     input:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass
 class Inputs:
     """A paper's conventions and the inputs that were given: a tidy table or those of several models, targets, example spectra,
-    networks, gradients; of stellar labels
+    spectra of two classes at the same redshifts, networks, gradients; of stellar labels
     the tables of one or more models, one star's spectra, sensitivities, the release's small tables."""
 
     paper: Paper
@@ -31,6 +31,7 @@ class Inputs:
     gradients_meta: dict = field(default_factory=dict)
     targets: pd.DataFrame | None = None
     examples: pd.DataFrame | None = None
+    pairs: pd.DataFrame | None = None
     networks: list[Network] = field(default_factory=list)
     label_tables: "list[LabelTable]" = field(default_factory=list)
     star: pd.DataFrame | None = None

@@ -177,6 +177,7 @@ KINDS = {
     "targets": Kind("targets.parquet", _frame("targets", ("label", "z", "sn_median")), _has("label", "z", "shard")),
     "label_targets": Kind("targets.parquet of stars with labels", _frame("targets", ("spectrum_id", "split")), _has("apogee_id", "split", "shard")),
     "examples": Kind("examples.parquet", _frame("examples", ("label", "spectrum_id", "z", "sn_median", "flux", "ivar")), _has("label", "flux", "z")),
+    "pairs": Kind("pairs.parquet", _frame("pairs", ("at", "label", "spectrum_id", "z", "flux", "ivar")), _has("at", "flux", "ivar")),
     "histories": Kind("a folder of trained networks", _histories, is_model_folder),
     "label_table": Kind("a table of predicted labels of one model", _label_table, _is_label_table),
     "label_tables": Kind("tables of predicted labels, one per model", _label_tables, _is_label_table),

@@ -40,6 +40,9 @@ FIGURES = {
     "fig16_t": Entry("t against redshift", "table", ("fig14_bias_snr",)),
     "fig17_sigma_snr": Entry("σ against S/N", "table"),
     "fig18_robust": Entry("Robust and unstable redshifts", "table", ("fig14_bias_snr",)),
+    "fig20_alike": Entry(
+        "Two classes that are confused, at the same redshifts", "pairs", ("spectra",), helps=("table",)
+    ),
     "fig24_process": Entry("From known classes and redshifts to predictions", "histories"),
     "figA1_contamination": Entry("Confusion matrices with exchanged labels", "tables", ("confusion_panels",)),
     "figA3_contaminated_redshifts": Entry("Redshifts with exchanged labels", "tables", ("residual",)),

@@ -57,7 +57,7 @@ def draw(data: pd.DataFrame, meta: dict, lines: dict[str, float], stellar: dict[
         high = max(high, np.nanmax(flux[away.min(1) < NEAR], initial=-np.inf) / scale)
         reach = high - low
         axis.set_ylim(low - 0.12 * reach, high + 0.45 * reach)
-        _mark(axis, marked, z, rows["wavelength"].min(), rows["wavelength"].max())
+        mark(axis, marked, z, rows["wavelength"].min(), rows["wavelength"].max())
         redshift = f", z = {z:.3f}" if z else ""
         axis.set_title(f"{label}{redshift}, S/N = {rows['sn_median'].iloc[0]:.1f}", loc="right", fontsize=7.5, pad=2)
         axis.locator_params(axis="y", nbins=4)
@@ -68,7 +68,7 @@ def draw(data: pd.DataFrame, meta: dict, lines: dict[str, float], stellar: dict[
     return fig
 
 
-def _mark(axis, lines: dict[str, float], z: float, first: float, last: float) -> None:
+def mark(axis, lines: dict[str, float], z: float, first: float, last: float) -> None:
     """Thin lines at the observed wavelengths, names on top; where one collides with that before, a row lower."""
     ends = [-np.inf, -np.inf]  # where the last name of each row stands
     for name, rest in lines.items():

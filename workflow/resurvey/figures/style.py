@@ -17,6 +17,11 @@ EXTRAGALACTIC = {
     "GALAXY_STARFORMING": "#56b4e9",
     "QSO_nan": "#cc79a7",
     "QSO_BROADLINE": "#e69f00",
+    "QSO_COSMO_AGN": "#cc79a7",
+    "GALAXY_ClusB": "#0072b2",
+    "GALAXY_WAVES": "#009e73",
+    "GALAXY_RedGAL": "#d55e00",
+    "GALAXY_tides_host": "#56b4e9",
     "GALAXY": "#d55e00",  # of samples without subclasses
     "QSO": "#cc79a7",
 }  # Okabe & Ito's palette: told apart by the colour-blind

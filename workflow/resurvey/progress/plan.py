@@ -138,6 +138,8 @@ def _tables(paths: Paths) -> Iterator[Job]:
         kinds = {(kind, paths.figure_models(paper, name)[0]) for name in drawn for kind in FIGURES[figures[name].get("figure", name)].kinds}  # fmt: skip
         if any(kind in ("examples", "gradients") for kind, _ in kinds):
             yield Job("examples", (paper,), (paths.examples_file(paper),), f"{paths.logs}/examples/{paper}.log")
+        if any(kind == "pairs" for kind, _ in kinds):
+            yield Job("pairs", (paper,), (paths.pairs_file(paper),), f"{paths.logs}/pairs/{paper}.log")
         if any(kind == "star" for kind, _ in kinds):
             yield Job("example_star", (paper,), (paths.star_file(paper),), f"{paths.logs}/example_star/{paper}.log")
         for rule, file in (("sensitivity", paths.sensitivity_file), ("gradients", paths.gradients_file)):
