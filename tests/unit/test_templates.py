@@ -189,6 +189,35 @@ def test_nebular_lines_have_their_equivalent_width(toys):
     assert width == pytest.approx(60 * (1 + 10**-1.9 / 3.05 + 10**-1.9), rel=0.03)  # [N II] stands within
 
 
+def test_faint_broad_lines_have_their_equivalent_width_and_only_where_asked(toys):
+    usual = draw(toys, "GALAXY", 200)
+    assert not usual["ew_broad"].any()
+    broad = recipe.Recipe(recipe.Galaxies(lines={"active": 0.5, "forming": 0.5}, broad=1.0), recipe.SignalToNoise(10.0))
+    table = objects.draw(broad, toys, 400, np.random.default_rng(1))
+    assert ((table["ew_broad"] > 0) == (table["type"] == "active")).all()
+    table = draw(toys, "GALAXY", z=0.1, stack_light=0, ew_broad=40.0, broad_width=3000.0, av_galactic=0, mix=0)
+    with_lines = lines_of(toys, table)
+    table["ew_broad"][:] = 0
+    added = with_lines - lines_of(toys, table)
+    wave = 10 ** BOSS.loglam()
+    near = np.abs(wave - 6564.61 * 1.1) < 160
+    level = toys.galaxies.coefficients[table["first"]] @ toys.galaxies.level(6474, 6524)
+    assert (added[:, near] * np.gradient(wave)[near]).sum(1) / level / 1.1 == pytest.approx(40, rel=0.03)
+    above = added[0, near] > 0.5 * added[0, near].max()
+    assert np.ptp(wave[near][above]) / (6564.61 * 1.1) * 2.998e5 == pytest.approx(3000, rel=0.05)
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000])
+def test_mixes_give_each_recipe_its_share(count):
+    for mix in recipe.MIXES.values():
+        for parts in mix.values():
+            numbers = [some for _, some in parts.counts(count)]
+            total = sum(share for share, _ in parts.parts)
+            assert sum(numbers) == count
+            wanted = [share / total * count for share, _ in parts.parts]
+            assert numbers == pytest.approx(wanted, abs=1)
+
+
 def test_forest_follows_the_mean_optical_depth(toys):
     table = draw(
         toys,

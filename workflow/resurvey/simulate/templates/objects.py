@@ -99,7 +99,7 @@ def _galaxies(galaxies: Galaxies, libraries: Libraries, count: int, rng) -> dict
     share = np.array(galaxies.stacks) / sum(galaxies.stacks)
     low = rng.random(count) < galaxies.low
     z = np.where(low, uniform_log(galaxies.low_z, count, rng), uniform_log(galaxies.z, count, rng))
-    return {
+    table = {
         "type": lines,
         "first": pair[0],
         "second": pair[1],
@@ -110,6 +110,13 @@ def _galaxies(galaxies: Galaxies, libraries: Libraries, count: int, rng) -> dict
         "z": z,
         **nebular(lines, galaxies.av, count, rng),
     }
+    median, scatter = galaxies.broad_halpha
+    table["ew_broad"], table["broad_width"] = np.zeros(count), np.full(count, galaxies.broad_width[0])
+    if galaxies.broad:  # recipes without keep their random numbers
+        broad = np.isin(lines, ("weak", "active")) & (rng.random(count) < galaxies.broad)
+        table["ew_broad"] = broad * median * 10 ** (scatter * rng.standard_normal(count))
+        table["broad_width"] = rng.uniform(*galaxies.broad_width, count)
+    return table
 
 
 def nebular(lines: np.ndarray, av: tuple[float, float], count: int, rng) -> dict:

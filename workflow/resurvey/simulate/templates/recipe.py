@@ -59,7 +59,8 @@ class Galaxies:
     """lines: share of each of LINES; passive: share of line-free and weak-lined galaxies whose continuum is of the passive templates;
     stacked: share blended with a stack (`stacks`: shares of luminous red, emission-line, narrow-line active), by a uniform share of
     the light up to `stack_light`; line_sigma [km/s]: range; av [mag]: dust of the lines, mean and σ; z, low_z: redshifts are uniform in ln(1+z)
-    over `z`, a share `low` of them over `low_z`."""
+    over `z`, a share `low` of them over `low_z`; broad: share of the weak-lined and active that have faint broad Balmer lines beside the narrow
+    ones (SDSS calls them galaxies, BROADLINE), their Hα [Å] median and scatter [dex], range of FWHM [km/s]."""
 
     lines: dict[str, float] = field(
         default_factory=lambda: {"none": 0.32, "weak": 0.10, "forming": 0.28, "starburst": 0.14, "active": 0.16}
@@ -73,6 +74,9 @@ class Galaxies:
     z: tuple[float, float] = (0.002, 1.1)
     low: float = 0.10
     low_z: tuple[float, float] = (0.0005, 0.03)
+    broad: float = 0.0
+    broad_halpha: tuple[float, float] = (30.0, 0.2)
+    broad_width: tuple[float, float] = (1500.0, 6000.0)
 
 
 @dataclass(frozen=True)
@@ -137,3 +141,51 @@ SDSS_LIKE = {  # the three classes of SDSS and DESI
     "GALAXY": Recipe(Galaxies(), SignalToNoise(10.0, 0.85, (0.8, 80.0))),
     "QSO": Recipe(Quasars(), SignalToNoise(8.0, 0.9, (0.8, 80.0))),
 }
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A class of objects as several recipes, each with its share."""
+
+    parts: tuple[tuple[float, Recipe], ...]
+
+    def counts(self, count: int) -> list[tuple[Recipe, int]]:
+        """The recipes with their numbers of objects, which add up to `count`."""
+        total = sum(share for share, _ in self.parts)
+        ends = [round(count * sum(share for share, _ in self.parts[: i + 1]) / total) for i in range(len(self.parts))]
+        return [(recipe, end - start) for (_, recipe), start, end in zip(self.parts, [0, *ends], ends, strict=False)]
+
+
+_BULGE = {"none": 0.5, "weak": 0.3, "forming": 0.2}
+_OLD = {"none": 0.8, "weak": 0.2}
+_QUASARS = Quasars(hosts=0.5)  # with more host light than that SDSS's pipeline says GALAXY
+MIXES = {
+    # One recipe a class, as they are.
+    "plain": {name: Mix(((1.0, recipe),)) for name, recipe in SDSS_LIKE.items()},
+    # More of what networks find hard: faint stars; galaxies nearby, some of them bulges within z = 0.02 whose spectra are like those of
+    # stars, and faint passive ones far away; broad lines under a galaxy's light.
+    "hard": {
+        "STAR": Mix(((0.8, SDSS_LIKE["STAR"]), (0.2, Recipe(Stars(), SignalToNoise(6.0, 0.6, (0.8, 80.0)))))),
+        "GALAXY": Mix((
+            (0.35, Recipe(Galaxies(broad=0.15), SignalToNoise(10.0, 0.85, (0.8, 80.0)))),
+            (0.25, Recipe(Galaxies(broad=0.30, z=(0.0005, 0.25), low=0.0), SignalToNoise(18.0, 0.7, (0.8, 80.0)))),
+            (0.15, Recipe(Galaxies(lines=_BULGE, passive=0.9, stacked=0.0, z=(0.0005, 0.02), low=0.0), SignalToNoise(30.0, 0.8, (0.8, 80.0)))),
+            (0.25, Recipe(Galaxies(lines=_OLD, passive=0.9, z=(0.15, 0.8), low=0.0), SignalToNoise(5.0, 0.6, (0.8, 80.0)))),
+        )),
+        "QSO": Mix(((0.7, Recipe(_QUASARS, SignalToNoise(8.0, 0.9, (0.8, 80.0)))), (0.3, Recipe(_QUASARS, SignalToNoise(3.0, 0.5, (0.8, 80.0)))))),
+    },
+    # Redshifts and S/N as of Table 1 of Zhong et al. (2024), subclasses in equal parts: a set to choose on, drawn apart.
+    "table1": {
+        "STAR": Mix(((1.0, Recipe(Stars(), SignalToNoise(31.0, 0.8, (0.8, 80.0)))),)),
+        "GALAXY": Mix((
+            (1.0, Recipe(Galaxies(lines=_OLD, passive=0.9), SignalToNoise(5.82, 0.6), z=(0.002, 1.1, 0.46))),
+            (1.0, Recipe(Galaxies(lines={"active": 1.0}), SignalToNoise(14.3, 0.6), z=(0.0005, 0.57, 0.21))),
+            (1.0, Recipe(Galaxies(lines={"starburst": 1.0}), SignalToNoise(9.78, 0.6), z=(0.0005, 0.57, 0.15))),
+            (1.0, Recipe(Galaxies(lines={"forming": 1.0}), SignalToNoise(12.4, 0.6), z=(0.0005, 0.56, 0.11))),
+        )),
+        "QSO": Mix((
+            (1.0, Recipe(_QUASARS, SignalToNoise(2.64, 0.5), z=(0.01, 6.3, 1.68))),
+            (1.0, Recipe(_QUASARS, SignalToNoise(6.54, 0.6), z=(0.03, 5.29, 1.78))),
+        )),
+    },
+}  # fmt: skip

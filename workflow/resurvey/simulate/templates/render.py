@@ -16,6 +16,11 @@ from resurvey.simulate.wavelengths import PIXEL_KMS, STEP, smc_attenuation
 _ABSORBERS = np.array([(2796.35, 1.0), (2803.53, 0.7), (1548.2, 0.8), (1550.77, 0.55)])  # line [Å], relative strength
 _WIDE = np.log10(np.array([1216.0, 10000.0]))
 _HALPHA = 6564.61
+_BALMER = {
+    "Halpha": 1.0,
+    "Hbeta": 0.25,
+    "Hgamma": 0.09,
+}  # broad lines under a galaxy's light: fluxes, Hα = 1, somewhat reddened
 
 
 def noiseless(
@@ -70,8 +75,23 @@ def _galaxies(table, libraries, device, loglam, rng) -> np.ndarray:
     weight[np.arange(len(weight)), len(library.basis) - len(STACKS) + table["stack"]] += light
     flux = _project(library, weight, table["z"], device, loglam)
     np.maximum(flux, 0, out=flux)
-    _narrow(flux, table, device, loglam, weight @ library.level(_HALPHA - 90, _HALPHA - 40))
+    level = weight @ library.level(_HALPHA - 90, _HALPHA - 40)
+    _narrow(flux, table, device, loglam, level)
+    _faint_broad(flux, table, loglam, level)
     return flux
+
+
+def _faint_broad(flux, table, loglam, level) -> None:
+    """Add broad Balmer lines to the galaxies that have them; `level` as for the narrow ones."""
+    rows = np.flatnonzero(table["ew_broad"] > 0)
+    if not len(rows):
+        return
+    part = flux[rows]
+    strength = (table["ew_broad"] * np.maximum(level, 0) * (1 + table["z"]))[rows, None] * np.array([*_BALMER.values()])
+    centre = np.log10([[BROAD[name] for name in _BALMER]]) + np.log10(1 + table["z"][rows])[:, None]
+    sigma = np.repeat(table["broad_width"][rows, None] / 2.355 / PIXEL_KMS, len(_BALMER), axis=1)
+    add_lines(part, float(loglam[0]), strength.astype(float), centre, sigma.astype(float))
+    flux[rows] = part
 
 
 def _narrow(flux, table, device, loglam, level) -> None:
