@@ -11,36 +11,42 @@ STAGES = {
         "apogee": "archive.catalogue:fetch_apogee",
         "desi": "archive.catalogue:fetch_desi",
         "fourmost": "archive.catalogue:fetch_fourmost",
+        "template": "archive.catalogue:fetch_template",
     },
     "targets": {
         "sdss": "targets.build:build",
         "apogee": "targets.apogee:build",
         "desi": "targets.desi:build",
         "fourmost": "targets.build:build",
+        "template": "targets.build:build",
     },
     "plan": {
         "sdss": "archive.plan:make",
         "apogee": "archive.plan_stars:make",
         "desi": "archive.plan_healpix:make",
         "fourmost": "archive.plan_fields:make",
+        "template": "archive.plan_fields:make",
     },
     "estimate": {
         "sdss": "archive.plan:estimate",
         "apogee": "archive.plan_stars:estimate",
         "desi": "archive.plan_healpix:estimate",
         "fourmost": "archive.plan_fields:estimate",
+        "template": "archive.plan_fields:estimate",
     },
     "mock_spectra": {
         "sdss": "archive.plan:mock_spectra",
         "apogee": "archive.plan_stars:mock_spectra",
         "desi": "archive.plan_healpix:mock_spectra",
         "fourmost": "archive.plan_fields:mock_spectra",
+        "template": "archive.plan_fields:mock_spectra",
     },
     "mock": {
         "sdss": "archive.mock_sdss:build",
         "apogee": "archive.mock_apogee:build",
         "desi": "archive.mock_desi:build",
         "fourmost": "archive.mock_fourmost:build",
+        "template": "archive.mock_template:build",
     },
 }
 

@@ -44,6 +44,26 @@ if ARCHIVE["kind"] == "mock":
             "archive/mock_room",
             "surveys/fourmost_layout",
         ),
+        "template": (
+            *(
+                f"simulate/{name}"
+                for name in (
+                    "effects",
+                    "exposure",
+                    "extinction",
+                    "instruments",
+                    "kernels",
+                    "rebin",
+                    "spectrographs",
+                    "templates",
+                )
+            ),
+            "archive/mock_template",
+            "archive/mock_columns",
+            "archive/mock_fits",
+            "archive/mock_room",
+            "surveys/template_catalogue",
+        ),
         "desi": (
             *PHYSICS,
             *(f"simulate/{name}" for name in ("desi_population", "effects", "exposure", "rebin", "spectrographs")),

@@ -41,6 +41,7 @@ SHARD_ROOMS = {
     "sdss": ("shards/[!adf]*", "surveys/[!adf]*", "surveys/decode", "surveys/foreign"),
     "apogee": ("shards/[!df]*", "surveys/apogee_*", "surveys/registry", "surveys/spectrum"),
     "desi": ("shards/[!af]*", "surveys/desi_*", "surveys/registry", "surveys/spectrum"),
+    "template": ("shards/[!ad]*", "surveys/sdss_meta", "surveys/spectra_table", "surveys/registry", "surveys/spectrum"),
     "fourmost": ("shards/[!ad]*", "surveys/fourmost*", "surveys/registry", "surveys/spectrum"),
 }
 

@@ -9,7 +9,7 @@ from resurvey.archive.release import Release
 from resurvey.archive.transfer import Transfer
 from resurvey.errors import ResurveyError
 from resurvey.stages import worker
-from resurvey.surveys import apogee_catalogue, desi_catalogue, fourmost_catalogue, sdss_catalogue
+from resurvey.surveys import apogee_catalogue, desi_catalogue, fourmost_catalogue, sdss_catalogue, template_catalogue
 
 
 def fetch(settings: dict, raw: Path, out: Path) -> int:
@@ -53,6 +53,11 @@ def fetch_desi(settings: dict, raw: Path, out: Path) -> int:
 def fetch_fourmost(settings: dict, raw: Path, out: Path) -> int:
     """4MOST: the catalogue of its mock survey. `settings`: as for Release. Raises ResurveyError if it cannot be had."""
     return _one_table(settings, raw, out, fourmost_catalogue.extract)
+
+
+def fetch_template(settings: dict, raw: Path, out: Path) -> int:
+    """The catalogue of the mock survey from templates. `settings`: as for Release. Raises ResurveyError if it cannot be had."""
+    return _one_table(settings, raw, out, template_catalogue.extract)
 
 
 def _one_table(settings: dict, raw: Path, out: Path, extract) -> int:

@@ -1,5 +1,6 @@
 """Targets and downloaded files → one shard and the table of what was rejected, by the builder of the release's survey."""
 
+from functools import partial
 from pathlib import Path
 
 from resurvey import __version__
@@ -7,18 +8,21 @@ from resurvey.errors import ResurveyError
 from resurvey.files import damaged, read_meta, read_table
 from resurvey.shards.apogee import build_apogee
 from resurvey.shards.desi import build_desi
-from resurvey.shards.fourmost import build_fourmost
+from resurvey.shards.fields import build_fields
 from resurvey.shards.job import Job
 from resurvey.shards.published import build_published
 from resurvey.shards.sdss import build_sdss
 from resurvey.shards.sources import Rotten
+from resurvey.surveys.fourmost import Field
+from resurvey.surveys.spectra_table import SpectraTable
 
 BUILDERS = {
     ("sdss", "archive"): build_sdss,
     ("sdss", "published"): build_published,
     ("apogee", "archive"): build_apogee,
     ("desi", "archive"): build_desi,
-    ("fourmost", "archive"): build_fourmost,
+    ("fourmost", "archive"): partial(build_fields, reader=Field),
+    ("template", "archive"): partial(build_fields, reader=SpectraTable),
 }  # (the release's survey, the dataset's source): a Job → {expected, read, rejected}
 
 

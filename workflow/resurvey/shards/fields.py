@@ -1,5 +1,6 @@
-"""4MOST spectra → a shard on a linear grid of wavelengths: whole fields in one shard, each file opened once."""
+"""Spectra in files of one field and night → a shard on a linear grid of wavelengths: whole fields in one shard, each file opened once."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import groupby
 
@@ -10,14 +11,16 @@ from resurvey.shards.resample import Resampler
 from resurvey.shards.sources import Downloads, Rotten, check_digest, in_reading_order, rows_of
 from resurvey.shards.writer import ShardWriter, open_shard
 from resurvey.surveys import registry
-from resurvey.surveys.fourmost import Field
 from resurvey.surveys.spectrum import FLUX_UNIT
 
 COLUMNS = ("spectrum_id", "plate", "mjd", "fiberid", "run2d")
 
 
-def build_fourmost(job: Job) -> dict[str, int]:
-    """Read, resample and write the rows of a job; returns {expected, read, rejected}. Dataset's keys: grid, resample, masks."""
+def build_fields(job: Job, reader: Callable) -> dict[str, int]:
+    """Read, resample and write the rows of a job; returns {expected, read, rejected}. Dataset's keys: grid, resample, masks.
+
+    reader: (open FITS file, name) → its `field` and `mjd`, find(fibre) → row, spectrum(row) → Spectrum.
+    """
     grid = Grid.from_settings(job.dataset["grid"])
     resampler = Resampler(grid, job.dataset.get("resample", "linear"), job.dataset.get("masks"))
     about = {"resample": resampler.method, "masks": resampler.masks, "ivar_known": True}
@@ -26,17 +29,22 @@ def build_fourmost(job: Job) -> dict[str, int]:
     downloads = Downloads(job.manifest, job.raw)
     with open_shard(rows, grid.pixels, meta, job.out, job.rejected) as writer:
         for _, group in groupby(rows_of(rows, COLUMNS), key=lambda row: (row[1]["plate"], row[1]["mjd"])):
-            _field(list(group), downloads, writer, resampler, job)
+            _field(list(group), reader, downloads, writer, resampler, job)
     return writer.counts()
 
 
 def _field(
-    group: list[tuple[int, dict]], downloads: Downloads, writer: ShardWriter, resampler: Resampler, job: Job
+    group: list[tuple[int, dict]],
+    reader: Callable,
+    downloads: Downloads,
+    writer: ShardWriter,
+    resampler: Resampler,
+    job: Job,
 ) -> None:
     """The targets of one file. What concerns the file is the reason of all of them."""
     with ExitStack() as stack:
         try:
-            field = _opened(group[0][1], downloads, stack)
+            field = _opened(group[0][1], reader, downloads, stack)
         except Rotten:
             raise
         except ResurveyError as error:
@@ -58,11 +66,11 @@ def _field(
                 writer.accept(number, coverage.n_good, coverage.minimum, coverage.maximum)
 
 
-def _opened(target: dict, downloads: Downloads, stack: ExitStack) -> Field:
+def _opened(target: dict, reader: Callable, downloads: Downloads, stack: ExitStack):
     row, path = downloads.find(target["plate"], target["mjd"], target["fiberid"], (target.get("run2d") or "").strip())
     check_digest(path, row)
     try:
-        field = Field(stack.enter_context(registry.open_fits(path)), path.name)
+        field = reader(stack.enter_context(registry.open_fits(path)), path.name)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ResurveyError(f"{path.name}: is damaged ({error})") from error
     if (field.field, field.mjd) != (target["plate"], target["mjd"]):
