@@ -132,7 +132,7 @@ def test_what_is_selected_is_what_the_files_hold(archive, made):
     assert compared > 10
 
 
-@pytest.mark.parametrize("wrong, told", [({"template": "x"}, "did you mean templates"), ({"per_class": 0}, "at least 1"), ({"faults": "no"}, "true or false")])  # fmt: skip
+@pytest.mark.parametrize("wrong, told", [({"template": "x"}, "did you mean templates"), ({"per_class": 0}, "at least 1"), ({"faults": "no"}, "true or false"), ({"mix": "hart"}, "did you mean hard")])  # fmt: skip
 def test_impossible_settings_are_refused(wrong, told, options, tmp_path):
     with pytest.raises(ResurveyError, match=told):
         mock_template.build(tmp_path, RELEASE, {**options, **wrong})

@@ -48,14 +48,8 @@ if ARCHIVE["kind"] == "mock":
             *(
                 f"simulate/{name}"
                 for name in (
-                    "effects",
-                    "exposure",
-                    "extinction",
-                    "instruments",
-                    "kernels",
-                    "rebin",
-                    "spectrographs",
-                    "templates",
+                    *("effects", "exposure", "extinction", "galaxies", "instruments", "kernels", "lines", "rebin"),
+                    *("spectra", "spectrographs", "templates", "wavelengths"),
                 )
             ),
             "archive/mock_template",

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from resurvey import __version__, files
+from resurvey import __version__, files, settings
 from resurvey.archive import mock_columns, mock_fits, mock_room
 from resurvey.archive.mock_spectra import MARK
 from resurvey.archive.release import Release
@@ -22,7 +22,7 @@ from resurvey.simulate.spectrographs import SPECTROGRAPHS
 from resurvey.simulate.templates import libraries, mock, recipe
 from resurvey.surveys.template_catalogue import CATALOGUE, CLASSES
 
-DEFAULTS = {"per_class": 2000, "templates": None, "faults": True, "seed": 0}
+DEFAULTS = {"per_class": 2000, "templates": None, "mix": "hard", "faults": True, "seed": 0}
 RELEASES = ("sdss_template_mock",)
 DEVICES = ("SDSS", "BOSS")
 LOGLAM = np.arange(3.5960, 3.9580, 1e-4)  # log10 λ/Å of the pixels, those of both surveys between 3945 and 9078 Å
@@ -33,7 +33,8 @@ VERSION = "mock 1"  # RUN2D
 def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict:
     """Write the archive below `out` and `out` / truth / {release}.parquet; returns counts of spectra, visits (files) and bytes.
 
-    options: `per_class` objects of each class; `templates`: folder of public templates; `faults`: whether there are calibration errors,
+    options: `per_class` objects of each class; `templates`: folder of public templates; `mix`: of recipes, one of
+    templates/recipe.py: MIXES; `faults`: whether there are calibration errors,
     cosmic rays and the like beside the noise; `seed`.
     Raises ResurveyError for impossible settings, a folder without templates, or an `out` that is not ours.
     """
@@ -65,6 +66,9 @@ def check(options: dict) -> dict:
             "--settings: templates is not set; give a folder of public templates, which `resurvey templates --out FOLDER` makes "
             "(mock: {sdss_template_mock: {templates: FOLDER}} in config.yaml)"
         )
+    if options["mix"] not in recipe.MIXES:
+        hint = settings.nearest(str(options["mix"]), list(recipe.MIXES))
+        raise ResurveyError(f"--settings: there is no mix {options['mix']!r}; {hint}")
     if not isinstance(options["faults"], bool):
         raise ResurveyError(f"--settings: faults is {options['faults']!r}; it is true or false")
     return options
@@ -81,10 +85,13 @@ def _file(number: int, count: int, root: Path, release: Release, options: dict) 
     library, faults = libraries.load(options["templates"]), None if options["faults"] else effects.NONE
     wave, tables, parts = 10**LOGLAM, [], []
     for index, name in enumerate(CLASSES):
-        seed = [options["seed"], 31, index, number]
-        drawn, seen = mock.simulate(recipe.SDSS_LIKE[name], library, device, wave, len(mine), seed, faults)
-        tables.append({key: drawn[key] for key in ("z", "av_galactic", "sn")} | {"class": np.full(len(mine), name)})
-        parts.append(seen)
+        for part, (objects, some) in enumerate(recipe.MIXES[options["mix"]][name].counts(len(mine))):
+            if not some:
+                continue
+            seed = [options["seed"], 31, index, number, part]
+            drawn, seen = mock.simulate(objects, library, device, wave, some, seed, faults)
+            tables.append({key: drawn[key] for key in ("z", "av_galactic", "sn")} | {"class": np.full(some, name)})
+            parts.append(seen)
     drawn = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
     seen = exposure.joined(parts)
     drawn["object"] = np.concatenate([np.array(mine) * len(CLASSES) + index for index in range(len(CLASSES))])
