@@ -7,26 +7,20 @@ import json
 import numpy as np
 import pytest
 from astropy.io import fits
+from mock_archives import ARCHIVES, made
 from resurvey import cli, files
 from resurvey.archive import mock_apogee, mock_apogee_columns
 from resurvey.archive.mock_apogee import build
-from resurvey.errors import ResurveyError
 from resurvey.surveys.apogee_grid import FULL, LIGHT_SPEED
 from resurvey.surveys.apogee_labels import ASPCAP_ELEMENTS, ELEMENTS, MISSING, NAMES
 
-OPTIONS = {"stars": 70, "clusters": 4, "visits": 3, "apvisits": 2, "seed": 3, "missing": 1, "templates": None}
+OPTIONS = ARCHIVES["apogee_dr14"].options
 ROOT = "dr14/apogee/spectro/redux/r8"
-
-
-def digests(root):
-    return {str(p.relative_to(root)): hashlib.sha1(p.read_bytes()).hexdigest() for p in root.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    root = tmp_path_factory.mktemp("apogee")
-    build(root, "apogee_dr14", OPTIONS, threads=1)
-    return root
+    return made(tmp_path_factory, "apogee_dr14")
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +36,6 @@ def truth(archive):
 @pytest.fixture(scope="module")
 def allstar(r8):
     return fits.getdata(r8 / "stars/l31c/l31c.2/allStar-l31c.2.fits", 1)
-
-
-def test_same_archive_again_and_on_two_processes(archive, tmp_path):
-    build(tmp_path, "apogee_dr14", OPTIONS, threads=2)
-    first = digests(archive)
-    assert digests(tmp_path) == first
-    build(tmp_path, "apogee_dr14", {**OPTIONS, "seed": 4}, threads=1)  # over the first
-    assert digests(tmp_path)["truth/apogee_dr14.parquet"] != first["truth/apogee_dr14.parquet"]
 
 
 def test_all_files_follow_the_standard_and_say_mock(archive, r8):
@@ -210,22 +196,13 @@ def test_quirks_of_a_larger_survey():
 
 @pytest.mark.parametrize(
     ("given", "hint"),
-    [({"star": 30}, "stars"), ({"stars": 3}, "at least 20"), ({"visits": 1.5}, "whole number"), ({"templates": "/none/here"}, "cannon_apokasc")],
+    [({"stars": 3}, "at least 20"), ({"visits": 1.5}, "whole number"), ({"templates": "/none/here"}, "cannon_apokasc")],
 )  # fmt: skip
 def test_impossible_settings_are_refused(tmp_path, given, hint, capsys):
     words = ["mock-archive", "--release", "apogee_dr14", "--out", str(tmp_path / "x"), "--settings", json.dumps(given)]
     assert cli.main(words) == 2
     assert hint in capsys.readouterr().err
     assert not (tmp_path / "x" / "dr14").exists()
-
-
-def test_a_folder_of_someone_else_is_left_alone(tmp_path):
-    precious = tmp_path / ROOT / "precious.fits"
-    precious.parent.mkdir(parents=True)
-    precious.write_text("x")
-    with pytest.raises(ResurveyError, match="no mock archive"):
-        build(tmp_path, "apogee_dr14", OPTIONS)
-    assert precious.exists()
 
 
 @pytest.mark.real

@@ -7,28 +7,19 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from mock_archives import ARCHIVES, made
 from resurvey import cli, files
 from resurvey.archive import mock_columns, mock_fits, mock_sdss, mock_spectra
 from resurvey.archive.mock_sdss import build
 from resurvey.errors import ResurveyError
 from resurvey.simulate.distributions import LABELS
 
-OPTIONS = {"per_class": 9, "extra": 40, "lite_plates": 2, "seed": 3, "lite": "all", "missing": 1}
-
-
-def digests(root):
-    return {
-        str(p.relative_to(root)): hashlib.sha1(p.read_bytes()).hexdigest()
-        for p in sorted(root.rglob("*"))
-        if p.is_file()
-    }
+OPTIONS = ARCHIVES["sdss_dr16"].options
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    root = tmp_path_factory.mktemp("mock")
-    build(root, "sdss_dr16", OPTIONS, threads=1)
-    return root
+    return made(tmp_path_factory, "sdss_dr16")
 
 
 @pytest.fixture(scope="module")
@@ -41,32 +32,12 @@ def catalogue(archive):
     return fits.getdata(archive / "dr16/sdss/spectro/redux/specObj-dr16.fits")
 
 
-def test_same_archive_again_and_on_two_processes(archive, tmp_path):
-    build(tmp_path, "sdss_dr16", OPTIONS, threads=2)
-    first = digests(archive)
-    assert digests(tmp_path) == first
-    build(tmp_path, "sdss_dr16", OPTIONS, threads=1)  # over the first, as after a kill
-    assert digests(tmp_path) == first
-    build(tmp_path, "sdss_dr16", {**OPTIONS, "seed": 4}, threads=1)
-    assert digests(tmp_path)["truth/sdss_dr16.parquet"] != first["truth/sdss_dr16.parquet"]
-
-
 def test_every_class_has_its_objects(truth):
     counts = truth[truth["object"].ge(0) & ~truth["repeat"]]["label"].value_counts()
     assert {label: counts[label] for label in LABELS} == dict.fromkeys(LABELS, OPTIONS["per_class"])
     assert truth["spectrum_id"].is_unique
     others = truth[truth["object"].ge(0) & ~truth["label"].isin(LABELS)]
     assert OPTIONS["extra"] * 0.8 < len(others) < OPTIONS["extra"] * 1.3
-
-
-def test_all_primary_headers_say_mock(archive):
-    names = list(archive.rglob("*.fits"))
-    assert len(names) > 150
-    for name in names:
-        header = fits.getheader(name)
-        assert header["MOCK"] is True and "mock" in header["ORIGIN"]
-    assert json.loads((archive / "dr16" / "MOCK").read_text())["settings"] == OPTIONS
-    assert files.read_meta(archive / "truth" / "sdss_dr16.parquet")["origin"] == "mock"
 
 
 def test_paths_are_the_survey_s(archive):
@@ -201,7 +172,6 @@ def test_full_plates_hold_all_fibres_with_sky_and_unplugged_ones(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "hint"),
     [
-        ({"per_clas": 3}, "per_class"),
         ({"per_class": 0}, "per_class"),
         ({"lite": "some"}, "sparse or all"),
         ({"seed": 1.5}, "whole number"),
@@ -211,14 +181,6 @@ def test_impossible_settings_are_refused(tmp_path, settings, hint, capsys):
     assert cli.main(["mock-archive", "--out", str(tmp_path / "x"), "--settings", json.dumps(settings)]) == 2
     assert hint in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
-
-
-def test_a_folder_of_someone_else_is_left_alone(tmp_path):
-    (tmp_path / "dr16").mkdir()
-    (tmp_path / "dr16" / "precious.fits").write_text("x")
-    with pytest.raises(ResurveyError, match="no mock archive"):
-        build(tmp_path, "sdss_dr16", OPTIONS)
-    assert (tmp_path / "dr16" / "precious.fits").exists()
 
 
 def test_unknown_release_is_refused(tmp_path):

@@ -1,6 +1,5 @@
 """The mock archive of DESI EDR: paths, HDUs and quirks of the real one, the same bytes from a seed, known truth; and from it to a shard."""
 
-import hashlib
 import json
 
 import numpy as np
@@ -8,17 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from astropy.io import fits
+from mock_archives import made
 from resurvey import cli, files
 from resurvey.archive import checksums, mock_desi
-from resurvey.archive.mock_desi import build
 from resurvey.archive.mock_desi_layout import NEGATIVE, SKY_FIBRES
-from resurvey.errors import ResurveyError
 from resurvey.settings import WORKFLOW, overlay, read_yaml
 from resurvey.shards.reading import as_array
 from resurvey.surveys import registry
 from resurvey.surveys.spectrum import Spectrum
 
-OPTIONS = {"per_class": 60, "extra": 9, "pixels": 6, "seed": 3}
 RELEASE = {**read_yaml(WORKFLOW / "releases" / "desi_edr.yaml"), "name": "desi_edr"}
 DATASET = overlay(
     {**read_yaml(WORKFLOW / "datasets" / "desi_edr.yaml"), "name": "desi_edr"},
@@ -26,15 +23,9 @@ DATASET = overlay(
 )  # fmt: skip
 
 
-def digests(root):
-    return {str(p.relative_to(root)): hashlib.sha1(p.read_bytes()).hexdigest() for p in root.rglob("*") if p.is_file()}
-
-
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    root = tmp_path_factory.mktemp("desi")
-    build(root, "desi_edr", OPTIONS, threads=1)
-    return root
+    return made(tmp_path_factory, "desi_edr")
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +41,6 @@ def zall(archive):
 @pytest.fixture(scope="module")
 def coadds(archive):
     return sorted((archive / "edr").rglob("coadd-*.fits"))
-
-
-def test_same_archive_again_and_on_two_processes(archive, tmp_path):
-    build(tmp_path, "desi_edr", OPTIONS, threads=2)
-    first = digests(archive)
-    assert digests(tmp_path) == first
-    build(tmp_path, "desi_edr", {**OPTIONS, "seed": 4}, threads=2)  # over the first
-    assert digests(tmp_path)["truth/desi_edr.parquet"] != first["truth/desi_edr.parquet"]
 
 
 def test_files_follow_the_layout_and_say_mock(archive, coadds):
@@ -231,7 +214,6 @@ def test_a_file_that_changed_since_it_was_fetched_is_told(run, tmp_path, capsys)
 @pytest.mark.parametrize(
     ("settings", "hint"),
     [
-        ({"per_clas": 30}, "per_class"),
         ({"per_class": 3}, "at least 10"),
         ({"pixels": 2}, "at least 3"),
         ({"seed": 0.5}, "whole"),
@@ -241,11 +223,3 @@ def test_impossible_settings_are_refused(tmp_path, settings, hint, capsys):
     words = ["mock-archive", "--release", "desi_edr", "--out", str(tmp_path / "x"), "--settings", json.dumps(settings)]
     assert cli.main(words) == 2 and hint in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
-
-
-def test_a_folder_of_someone_else_is_left_alone(tmp_path):
-    (tmp_path / "edr").mkdir()
-    (tmp_path / "edr" / "precious.fits").write_text("x")
-    with pytest.raises(ResurveyError, match="no mock archive"):
-        build(tmp_path, "desi_edr", OPTIONS)
-    assert (tmp_path / "edr" / "precious.fits").exists()
