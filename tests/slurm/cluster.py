@@ -1,6 +1,6 @@
-"""A real Slurm on this one machine, for tests: `python tests/slurm/cluster.py start|stop [--accounting] [--root DIR]`.
+"""A real Slurm on this one machine, for tests: `python tests/slurm/cluster.py start|stop [--accounting] [--nodes 2] [--root DIR]`.
 
-One node with two pretended GPUs, partitions `cpu` (default) and `gpu`; munge, slurmctld, slurmd and, with accounting, MariaDB and
+One node with two pretended GPUs, or two such nodes, each with a slurmd of its own; partitions `cpu` (default) and `gpu`; munge, slurmctld, slurmd and, with accounting, MariaDB and
 slurmdbd. Needs root and Debian's packages slurm-wlm, slurm-client, munge (slurmdbd, mariadb-server). No systemd, no cgroups: memory
 limits are granted but not enforced. `stop` ends every process that `start` began and takes its links out of /etc/slurm.
 """
@@ -20,10 +20,14 @@ from pathlib import Path
 
 ETC = Path("/etc/slurm")  # a job's inner srun sees no SLURM_CONF, so the files must lie where Slurm was built to look
 HOST = socket.gethostname().split(".")[0]
+NODES = (
+    HOST,
+    "localhost",
+)  # two names by which this machine knows itself, so that the ranks of a training can meet at either
 PARTITIONS = ("cpu", "gpu")
 
 
-def slurm_conf(root: Path, cpus: int, memory: int, accounting: bool) -> str:
+def slurm_conf(root: Path, cpus: int, memory: int, accounting: bool, nodes: tuple[str, ...]) -> str:
     """The controller's configuration; timers are short, for a test should not wait for what a site would."""
     settings = {
         "ClusterName": "resurvey",
@@ -32,11 +36,11 @@ def slurm_conf(root: Path, cpus: int, memory: int, accounting: bool) -> str:
         "SlurmdUser": "root",
         "AuthType": "auth/munge",
         "StateSaveLocation": root / "state",
-        "SlurmdSpoolDir": root / "spool",
+        "SlurmdSpoolDir": root / "spool.%n",
         "SlurmctldPidFile": root / "slurmctld.pid",
-        "SlurmdPidFile": root / "slurmd.pid",
+        "SlurmdPidFile": root / "slurmd.%n.pid",
         "SlurmctldLogFile": root / "slurmctld.log",
-        "SlurmdLogFile": root / "slurmd.log",
+        "SlurmdLogFile": root / "slurmd.%n.log",
         "ProctrackType": "proctrack/linuxproc",
         "TaskPlugin": "task/none",
         "JobAcctGatherType": "jobacct_gather/linux",
@@ -56,19 +60,18 @@ def slurm_conf(root: Path, cpus: int, memory: int, accounting: bool) -> str:
         settings |= {"AccountingStorageHost": HOST, "AccountingStorageTRES": "gres/gpu"}
         settings |= {"AccountingStoreFlags": "job_comment", "AccountingStorageEnforce": "associations"}
     lines = [f"{key}={value}" for key, value in settings.items()]
-    lines.append(
-        f"NodeName={HOST} NodeAddr=127.0.0.1 CPUs={cpus} CoresPerSocket={cpus} RealMemory={memory} Gres=gpu:2 State=UNKNOWN"
-    )
+    shape = f"CPUs={cpus} CoresPerSocket={cpus} RealMemory={memory} Gres=gpu:2 State=UNKNOWN"
+    lines += [f"NodeName={name} NodeAddr=127.0.0.1 Port={6818 + 100 * i} {shape}" for i, name in enumerate(nodes)]
     for partition in PARTITIONS:
         default = "YES" if partition == PARTITIONS[0] else "NO"
         lines.append(
-            f"PartitionName={partition} Nodes={HOST} Default={default} MaxTime=24:00:00 DefaultTime=10 DefMemPerCPU=500 State=UP"
+            f"PartitionName={partition} Nodes={','.join(nodes)} Default={default} MaxTime=24:00:00 DefaultTime=10 DefMemPerCPU=500 State=UP"
         )
     return "\n".join(lines) + "\n"
 
 
-def start(root: Path, cpus: int, memory: int, accounting: bool) -> None:
-    """Start all daemons and wait until the node is idle. Raises SystemExit with what is missing."""
+def start(root: Path, cpus: int, memory: int, accounting: bool, nodes: tuple[str, ...] = NODES[:1]) -> None:
+    """Start all daemons and wait until the nodes are idle. Raises SystemExit with what is missing."""
     daemons = ["munged", "slurmctld", "slurmd", *(["slurmdbd", "mariadbd"] if accounting else [])]
     lost = [daemon for daemon in daemons if not find(daemon)]
     if lost:
@@ -78,11 +81,12 @@ def start(root: Path, cpus: int, memory: int, accounting: bool) -> None:
     if answers("scontrol", "ping"):
         raise SystemExit("a Slurm runs on this machine already; stop it first")
     shutil.rmtree(root, ignore_errors=True)
-    for folder in (root, root / "state", root / "spool", ETC):
+    for folder in (root, root / "state", *(root / f"spool.{name}" for name in nodes), ETC):
         folder.mkdir(parents=True, exist_ok=True)
-    write(root / "slurm.conf", slurm_conf(root, cpus, memory, accounting))
+    write(root / "slurm.conf", slurm_conf(root, cpus, memory, accounting, nodes))
     # A gres named gpu needs character devices: plain files would be counted but give no CUDA_VISIBLE_DEVICES.
-    write(root / "gres.conf", "".join(f"NodeName={HOST} Name=gpu File={file}\n" for file in ("/dev/null", "/dev/zero")))
+    gpus = [f"NodeName={name} Name=gpu File={file}\n" for name in nodes for file in ("/dev/null", "/dev/zero")]
+    write(root / "gres.conf", "".join(gpus))
     write(root / "cgroup.conf", "CgroupPlugin=cgroup/v1\n")  # loaded and not used; the default one wants systemd
     if accounting:
         write(root / "slurmdbd.conf", slurmdbd_conf(root), 0o600)
@@ -95,8 +99,12 @@ def start(root: Path, cpus: int, memory: int, accounting: bool) -> None:
         start_accounting(root)
     run("slurmctld")
     wait("slurmctld", lambda: answers("scontrol", "ping"))
-    run("slurmd")
-    wait("the node", lambda: "idle" in output("sinfo", "-h", "-o", "%t"))
+    for name in nodes:
+        run("slurmd", "-N", name)
+    wait(
+        "the nodes",
+        lambda: output("sinfo", "-h", "-N", "-p", PARTITIONS[0], "-o", "%t").split() == ["idle"] * len(nodes),
+    )
 
 
 def start_munge(root: Path) -> None:
@@ -170,7 +178,7 @@ def stop(root: Path) -> None:
         with contextlib.suppress(SystemExit):
             wait("the jobs", lambda: not output("squeue", "-h").strip(), 15)
     alive = []
-    for daemon in ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged"):
+    for daemon in (*(f"slurmd.{name}" for name in NODES), "slurmctld", "slurmdbd", "mariadbd", "munged"):
         file = root / f"{daemon}.pid"
         if file.exists():
             pid = int(file.read_text())
@@ -235,6 +243,7 @@ def main() -> None:
     parser.add_argument("action", choices=["start", "stop"])
     parser.add_argument("--root", type=Path, default=Path("/tmp/resurvey-slurm"))
     parser.add_argument("--accounting", action="store_true")
+    parser.add_argument("--nodes", type=int, default=1, choices=range(1, len(NODES) + 1))
     parser.add_argument("--cpus", type=int, default=os.cpu_count())
     megabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     parser.add_argument("--memory", type=int, default=megabytes - 512, metavar="MB")
@@ -242,7 +251,7 @@ def main() -> None:
     if args.action == "stop":
         stop(args.root)
     else:
-        start(args.root, args.cpus, args.memory, args.accounting)
+        start(args.root, args.cpus, args.memory, args.accounting, NODES[: args.nodes])
         sys.stdout.write(output("sinfo", "-o", "%P %t %c CPUs %m MB %G"))
 
 

@@ -1,11 +1,12 @@
 """The graph of a full release on a real Slurm: its first jobs are scheduled and run, then the run is interrupted.
 
     python tests/slurm/cluster.py start
-    python tests/slurm/full_release.py [--seconds 600] [--shards 2000] [--scratch DIR]
+    python tests/slurm/full_release.py [--seconds 600] [--shards 2000] [--downloads 4] [--scratch DIR]
 
 `snakemake --cores all --profile slurm --config preset=full …` in a copy of this checkout, with every rule and every command as they
 are. Only what would take days is small: the archive is a mock of some 500 plates with one spectrum each besides a few of hundreds, spread
-over the shards of a whole release (a shard without a plate is empty), and the networks are tiny. After --seconds the
+over the shards of a whole release (a shard without a plate is empty), and the networks are tiny. Nobody's server is asked, so more downloads than
+the profile's four may go on at once. After --seconds the
 master gets SIGINT. The exit code is 1 when a job failed, or when Slurm still has jobs of the run a minute later.
 """
 
@@ -89,6 +90,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--shards", type=int, default=2000)
+    parser.add_argument(
+        "--downloads", type=int, default=4, help="transfer jobs at once; the profile allows an archive four"
+    )
     parser.add_argument("--scratch", type=Path, default=Path("/tmp/resurvey-full-release"))
     args = parser.parse_args()
     copy, archive = args.scratch / "main", args.scratch / "archive"
@@ -107,7 +111,7 @@ def main() -> None:
     started, log = time.perf_counter(), args.scratch / "master.log"
     with open(log, "w") as handle:
         master = subprocess.Popen(
-            command(archive, args.shards, "--profile", "slurm"), cwd=copy, env=environment(), stdout=handle, stderr=subprocess.STDOUT,
+            command(archive, args.shards, "--profile", "slurm", "--resources", f"downloads={args.downloads}"), cwd=copy, env=environment(), stdout=handle, stderr=subprocess.STDOUT,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # fmt: skip
     first, peak = None, 0.0
     while time.perf_counter() - started < args.seconds and master.poll() is None:

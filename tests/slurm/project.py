@@ -55,6 +55,7 @@ class Submitted:
     minutes: int
     cpus: int
     gpus: int
+    nodes: str  # where it runs or ran, as Slurm writes a list of nodes
 
     @property
     def rule(self) -> str:
@@ -235,6 +236,7 @@ def _submitted(fields: dict[str, str]) -> Submitted:
         minutes=(queue.seconds(fields["TimeLimit"]) or 0) // 60,
         cpus=int(requested.get("cpu", 0)),
         gpus=int(gpus[1]) if (gpus := re.search(r"gpu:(?:\w+:)?(\d+)", fields.get("TresPerJob", ""))) else 0,
+        nodes=fields.get("NodeList", ""),
     )
 
 
