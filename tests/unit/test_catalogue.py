@@ -11,8 +11,8 @@ from astropy.io import fits
 from astropy.table import Table
 from conftest import ROOT
 from resurvey import files
-from resurvey.catalogues.assemble import assemble
-from resurvey.catalogues.columns import FIXED, KEY, catalogue_columns
+from resurvey.catalogues.assemble import assemble, catalogue_columns
+from resurvey.catalogues.columns import FIXED, KEY
 from resurvey.catalogues.document import document
 from resurvey.catalogues.fits import write_fits
 from resurvey.catalogues.flags import BAD, MEANING, Flag, names
@@ -82,6 +82,55 @@ def test_a_star_has_no_redshift():
 )
 def test_each_flag(changes, expected):
     assert names(one(**changes)["flags"]) == names(int(expected))
+
+
+FIT = {"z_refined": 0.1, "chi2": 1.1, "dchi2": 400.0, "peak": 0}
+
+
+@pytest.mark.parametrize(
+    ("fit", "std", "expected"),
+    [
+        ({}, 1e-4, Flag(0)),
+        ({"dchi2": 8.9}, 1e-4, Flag.AMBIGUOUS),
+        ({"dchi2": -300.0}, 1e-4, Flag.AMBIGUOUS),
+        ({"dchi2": None}, 1e-4, Flag(0)),
+        ({"chi2": 6.9}, 1e-4, Flag(0)),  # of S/N 20: 3 + (0.1 · 20)²
+        ({"chi2": 7.1}, 1e-4, Flag.BAD_FIT),
+        ({}, 0.0049, Flag(0)),  # z = 0.1: (1 + z) 0.0045 = 0.00495
+        ({}, 0.0052, Flag.BROAD),
+    ],
+)
+def test_flags_of_refined_redshifts(fit, std, expected):
+    row = one(pred={**FIT, **fit, "z_std_GALAXY_AGN": std, "z_GALAXY_AGN": 0.1})
+    assert row["z_refined"] == 0.1 and row["peak"] == 0
+    assert names(row["flags"] & ~Flag.UNSTABLE) == names(int(expected))
+
+
+def test_without_refinement_there_are_neither_its_columns_nor_its_flags():
+    row = one(pred={"z_std_GALAXY_AGN": 0.1})
+    assert row["flags"] == Flag.UNSTABLE and not set(FIT) & set(row)
+    assert set(FIT) <= set(one(pred=FIT))
+
+
+def test_a_survey_s_own_names_stand_in_its_catalogue_alone(tmp_path):
+    spectra = samples.spectra(1, pixels=False)
+    predictions, plain = samples.predictions(spectra), assemble(samples.predictions(spectra), spectra, None, [])
+    own = {
+        "targetid": pa.array([39627790000000000 + i for i in range(13)], pa.int64()),
+        "survey": ["sv3"] * 13,
+        "program": ["dark"] * 13,
+        "healpix": pa.array(range(10400, 10413), pa.int32()),
+    }
+    for name, values in own.items():
+        spectra = spectra.append_column(name, pa.array(values))
+    made = assemble(predictions, spectra, None, [])
+    assert set(made.column_names) - set(plain.column_names) == set(own)
+    files.write_table(made, tmp_path / "c.parquet", {"origin": "mock"})
+    write_fits(tmp_path / "c.parquet", tmp_path / "c.fits")
+    table = Table.read(tmp_path / "c.fits")
+    assert table["targetid"].dtype.kind == "i" and table["targetid"][12] == 39627790000000012
+    assert table["survey"][0] == "sv3" and table["healpix"][1] == 10401
+    assert assemble(predictions, spectra.drop_columns(["healpix"]), None, []).schema == plain.schema
 
 
 def test_widths_of_bins_are_no_instability():

@@ -3,8 +3,10 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from resurvey import files
 from resurvey.errors import ResurveyError
 from resurvey.inference import refine
+from resurvey.inference.predict import predict_shard
 from resurvey.inference.refine import chi_square, library_of, vertex
 from resurvey.simulate.templates import libraries as folders
 from resurvey.simulate.templates.libraries import Libraries, Library
@@ -106,25 +108,86 @@ def test_quasars_change_their_eigenspectra_with_redshift():
 
 
 class Predictor:
-    """A model of a galaxy class that knows the peaks."""
+    """A model of stars and galaxies that knows the peaks, and takes all for galaxies."""
 
     class model:
         name, grid, redshift = "toy", {"start": 4000.0, "step": 2.0, "pixels": 2501, "scale": "linear"}, {"GALAXY": []}
+        origin, weights = "mock", staticmethod(dict)
+
+    class engine:
+        name = precision = "none"
+
+    def schema(self):
+        return pa.schema([("spectrum_id", pa.string()), ("prob_STAR", pa.float32()), ("prob_GALAXY", pa.float32())])
+
+    def opened(self, ids, flux):
+        return {}
+
+    def columns(self, ids, flux):
+        return {"prob_STAR": np.ma.zeros(len(ids), "f4"), "prob_GALAXY": np.ma.ones(len(ids), "f4")}
 
     def peaks(self, flux, label, count):
         return np.tile([0.302, 0.52], (len(flux), 1)), np.tile([0.7, 0.3], (len(flux), 1))
 
 
-def test_columns_of_rows_by_their_class(library, monkeypatch):
+@pytest.fixture
+def refiner(library, monkeypatch):
     monkeypatch.setattr(folders, "load", lambda folder: library)
+    return refine.Refiner(Predictor(), "anywhere")
+
+
+def probabilities(*galaxy: float) -> pa.Table:
+    """Predictions of so probable galaxies, else stars."""
+    return pa.table({"prob_STAR": [1 - p for p in galaxy], "prob_GALAXY": list(galaxy)})
+
+
+def test_columns_of_rows_by_their_class(library, refiner):
     flux, ivar = seen(library.galaxies, 0.3, [1, 1, 2, 3], 0.05)
-    rows = pa.table({"class": ["STAR", "GALAXY", "GALAXY", None]})
-    made = refine.refiner(Predictor(), "anywhere")(rows, np.repeat(flux, 4, 0), [ivar[0], ivar[0], None, ivar[0]])
-    assert made.column_names == ["class", *refine.COLUMNS]
+    rows = probabilities(0.1, 0.9, 0.9, np.nan)
+    made = refiner(rows, np.repeat(flux, 4, 0), [ivar[0], ivar[0], None, ivar[0]])
+    assert made.schema == pa.schema([*rows.schema, *refine.FIELDS])
     assert made["z_refined"].to_pylist() == [None, pytest.approx(0.3, abs=1e-4), None, None]
     assert made["chi2"][1].as_py() == pytest.approx(1.0, abs=0.15) and made["peak"].to_pylist() == [None, 0, None, None]
 
 
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [("GALAXY_AGN", "GALAXY"), ("GALAXY", "GALAXY"), ("QSO_nan", "QSO"), ("STAR_A0", None), ("LRG", None)],
+)
+def test_templates_of_a_class(label, kind):
+    assert refine.template_kind(label) == kind
+
+
+def test_a_shard_is_refined_with_its_errors(library, refiner, tmp_path):
+    flux, ivar = (np.repeat(part, 3, 0) for part in seen(library.galaxies, 0.3, [1, 1, 2, 3], 0.05))
+    ivar[2] = 0
+    spectrum = pa.list_(pa.float32(), 2501)
+    table = pa.table({"spectrum_id": ["a", "b", "c"]})
+    for name, values in (("flux", flux), ("ivar", ivar)):
+        table = table.append_column(name, pa.FixedSizeListArray.from_arrays(values.ravel(), type=spectrum))
+    meta = {"grid": Predictor.model.grid, "origin": "mock"}
+    files.write_table(table, tmp_path / "shard.parquet", meta)
+    out, blind = tmp_path / "out.parquet", tmp_path / "blind.parquet"
+    assert predict_shard(tmp_path / "shard.parquet", Predictor(), {}, out, refiner, "abc") == 3
+    made = files.read_table(out)
+    assert made["z_refined"].to_pylist() == [pytest.approx(0.3, abs=1e-4)] * 2 + [None]
+    assert files.read_meta(out)["templates"] == "abc"
+    predict_shard(tmp_path / "shard.parquet", Predictor(), {}, out)
+    assert files.read_table(out).column_names == ["spectrum_id", "prob_STAR", "prob_GALAXY"]
+    files.write_table(table, blind, {**meta, "ivar_known": False})
+    with pytest.raises(ResurveyError, match=r"blind\.parquet: its spectra have no errors"):
+        predict_shard(blind, Predictor(), {}, out, refiner)
+
+
 def test_without_templates_it_says_how_to_get_them(tmp_path):
     with pytest.raises(ResurveyError, match="resurvey templates"):
-        refine.refiner(Predictor(), str(tmp_path / "none"))
+        refine.Refiner(Predictor(), str(tmp_path / "none"))
+
+
+def test_a_model_without_redshifts_is_refused():
+    class Labels:
+        class model:
+            name = "astronn"
+
+    with pytest.raises(ResurveyError, match="astronn: has no redshift ensembles"):
+        refine.Refiner(Labels(), "anywhere")

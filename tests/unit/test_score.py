@@ -5,9 +5,13 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import scoring_samples as samples
-from resurvey import cli
+from astropy.io import fits
+from resurvey import cli, files
+from resurvey.inference.refine import FIELDS
 from resurvey.metrics.baselines import baselines
 from resurvey.metrics.paper import load_paper
 from resurvey.metrics.scores import all_scores
@@ -64,6 +68,35 @@ def test_missing_redshifts_are_counted_not_lost(run):
     scores = all_scores(tidy, paper)
     assert (scores["mc_mae", "GALAXY_AGN"].n, scores["mc_mae", "GALAXY_AGN"].left_out) == (9, 3)
     assert scores["chain_gf", "GALAXY_AGN"].n == 12  # in the chain a missing redshift is a wrong one
+
+
+def test_refined_redshifts_are_scored_beside_the_networks(run, tmp_path):
+    """Through merge and evaluation, from predictions whose refined redshift is the truth wherever there is one."""
+    paths = samples.run_folder(tmp_path, shards=2, per_class=40)
+    for file in sorted(paths["predictions"].glob("*.parquet")):
+        table, spectra = files.read_table(file), files.read_table(paths["shards"] / file.name)
+        z = spectra["z"].to_numpy(zero_copy_only=False)
+        for field in FIELDS:
+            values = pa.array(np.where(np.isfinite(z), z, 0) if field.name == "z_refined" else np.ones(len(z)))
+            values = pc.if_else(pa.array(np.isfinite(z)), values, None).cast(field.type)
+            table = table.append_column(field, values)
+        files.write_table(table, file, {**files.read_meta(file), "templates": "abc"})
+    paths |= {name: tmp_path / f"{name}.parquet" for name in ("catalogue", "rejected", "tidy")} | {
+        "fits": tmp_path / "c.fits"
+    }
+    assert samples.merge_run(paths) == 0
+    assert files.read_meta(paths["catalogue"])["templates"] == "abc"
+    assert fits.getheader(paths["fits"])["TEMPLATE"] == "abc"
+    assert {"z_refined", "chi2", "dchi2", "peak"} <= set(fits.getdata(paths["fits"]).names)
+    assert cli.main(["evaluate", "--catalogue", str(paths["catalogue"]), "--out", str(paths["tidy"])]) == 0
+    paper = load_paper("gasnet2")
+    scores, plain = (all_scores(read_tidy(place["tidy"]), paper) for place in (paths, run))
+    assert scores["refined_gf", "QSO_nan"].value == 1 and scores["refined_mean_dz", "GALAXY"].value < 1e-6
+    assert scores["chain_gf", "QSO_nan"].value == plain["chain_gf", "QSO_nan"].value < 1
+    assert set(scores) - set(plain) == {key for key in scores if key[0].startswith("refined_")}
+    card = tmp_path / "card.csv"
+    assert cli.main(["score", "--paper", "gasnet2", str(paths["tidy"]), "--out", str(card)]) == 0
+    assert "refined_gf" in {row["quantity"] for row in csv.DictReader(card.open())}
 
 
 def test_rows_say_that_it_is_a_mock_survey(run, tmp_path):

@@ -1,12 +1,16 @@
 """Settings stop before any job, and the message says file, key and what to type instead."""
 
 import json
+import shutil
 
 import pytest
+import toy_templates
 import yaml
 from conftest import ROOT
 from resurvey import settings
 from resurvey.errors import ResurveyError
+from resurvey.settings.refining import refined
+from resurvey.simulate.templates import registry
 from resurvey.surveys.apogee_labels import NAMES
 
 CONFIG = ROOT / "config.yaml"
@@ -245,3 +249,64 @@ def test_scientific_notation_is_a_number(tmp_path):
     file = tmp_path / "numbers.yaml"
     file.write_text("a: 1e-3\nb: 1.5E7\nc: 2\nd: v5_13_0\n")
     assert settings.read_yaml(file) == {"a": 0.001, "b": 1.5e7, "c": 2, "d": "v5_13_0"}
+
+
+@pytest.fixture
+def templates(tmp_path, monkeypatch):
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    rows = toy_templates.rows(toy_templates.write(folder))
+    monkeypatch.setattr(registry, "templates", lambda collections=None: rows)
+    return folder
+
+
+def refine(folder, model="gasnet2_sdss_zpdf", **more):
+    given = {"inference": {"refine": {"templates": str(folder)}}, **more}
+    return load(preset="demo", models={model: given})["models"]
+
+
+def test_refinement_is_off_and_the_digest_of_its_templates_part_of_the_settings(templates, monkeypatch):
+    assert not any("inference" in model for model in load(preset="demo", papers=["gasnet2"])["models"].values())
+    models = refine(templates)
+    first = models["gasnet2_sdss_zpdf"]["inference"]["refine"]
+    assert first["templates"] == str(templates) and len(first["digest"]) == 12
+    assert "inference" not in models["gasnet2_sdss"]
+    other = templates / "galaxies.fits"
+    other.write_bytes(other.read_bytes() + bytes(2880))
+    rows = toy_templates.rows({row.role: templates / row.file for row in registry.templates()})
+    monkeypatch.setattr(registry, "templates", lambda collections=None: rows)
+    assert refine(templates)["gasnet2_sdss_zpdf"]["inference"]["refine"]["digest"] != first["digest"]
+    lifted = load(preset="demo", models={"gasnet2_sdss_zpdf": {"inference": {"refine": None}}})["models"]
+    assert lifted["gasnet2_sdss_zpdf"]["inference"] == {"refine": None}
+
+
+@pytest.mark.parametrize(
+    ("lost", "more", "words"),
+    [
+        (
+            None,
+            {"model": "gasnet2_sdss"},
+            "gasnet2_sdss: inference.refine: needs a distribution of redshifts and head is huber",
+        ),
+        (".", {}, "is no folder; make it with `resurvey templates"),
+        ("quasars_low.fits", {}, "lacks those for quasars_low; fetch them"),
+        (None, {"only": ["ResNet_P"]}, "no network of the role redshift"),
+    ],
+)
+def test_what_templates_cannot_refine_is_told_before_any_job(templates, lost, more, words):
+    if lost == ".":
+        shutil.rmtree(templates)
+    elif lost:
+        (templates / lost).unlink()
+    with pytest.raises(ResurveyError, match=words):
+        refine(templates, **more)
+
+
+def test_a_class_without_templates_is_told_before_any_job(templates):
+    networks = {
+        "ResNet_1": {"role": "redshift", "class": "GALAXY_AGN"},
+        "ResNet_2": {"role": "redshift", "class": "LRG"},
+    }
+    model = {"head": "bins", "networks": networks, "inference": {"refine": {"templates": str(templates)}}}
+    with pytest.raises(ResurveyError, match=r"no templates for class LRG; .*begin with GALAXY, QSO"):
+        refined("mine", model)

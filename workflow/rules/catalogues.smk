@@ -25,6 +25,7 @@ rule catalogue:
         code=code_digest(
             "catalogues",
             "inference/calibration",
+            "inference/refine",
             "targets/by_shard",
             "surveys/apogee_labels",
             "surveys/apogee_catalogue",

@@ -6,6 +6,14 @@ INFERENCE = {
     False: (*SHARED, "inference/engines", "inference/openvino_graph"),
     True: (*SHARED, "inference/labels", "inference/masks", "inference/monte_carlo"),
 }
+REFINEMENT = ("inference/refine", "simulate/templates/libraries", "simulate/templates/registry")
+
+
+def inference_code(model):
+    """Digest of the code that predictions of a model are made with."""
+    entry = SETTINGS["models"][model]
+    refined = (entry.get("inference") or {}).get("refine")
+    return code_digest(*INFERENCE[resurvey_settings.predicts_labels(entry)], *(REFINEMENT if refined else ()))
 
 
 rule infer:
@@ -31,9 +39,7 @@ rule infer:
             seed=SETTINGS["seed"],
         ),
         models=f"{RUN}/models",
-        code=lambda wildcards: code_digest(
-            *INFERENCE[resurvey_settings.predicts_labels(SETTINGS["models"][wildcards.model])]
-        ),
+        code=lambda wildcards: inference_code(wildcards.model),
     shell:
         "resurvey infer --shard {input.shard} --models {params.models} --model {wildcards.model}"
         " --settings {params.settings:q} --out {output} --threads {threads} 2> {log}"

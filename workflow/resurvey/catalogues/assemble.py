@@ -1,25 +1,35 @@
 """From the outputs of classifiers and redshift networks to catalogue rows: best class, its redshift and errors, flags."""
 
 import json
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
 
 from resurvey.catalogues import flags as fl
-from resurvey.catalogues.columns import FIXED, catalogue_schema, classes_of
+from resurvey.catalogues.columns import FIXED, REFINED, Column, classes_of, per_class
+from resurvey.catalogues.identifiers import identifiers
 from resurvey.catalogues.rows import aligned, floats, nullable
 from resurvey.errors import ResurveyError
 from resurvey.files import META_KEY
 from resurvey.inference.calibration import calibrated
+from resurvey.inference.refine import SEARCHES, template_kind
 
 Flag = fl.Flag
 OURS = ("class", "class_prob", "z", "z_std", "z_err", "z_label", "flags")
 
 
-def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None, models: list[dict]) -> pa.Table:
-    """Catalogue rows, one per row of `predictions`, in their order, with the schema of `catalogue_schema`.
+def catalogue_columns(prediction_names: Iterable[str], spectra_names: Iterable[str] = ()) -> list[Column]:
+    """All columns of the catalogue that a predictions table and a table of spectra with these column names give."""
+    names = list(prediction_names)
+    refined = [column for column in REFINED if column.name in names]
+    return FIXED + identifiers(spectra_names) + refined + per_class(*classes_of(names))
 
-    predictions: `spectrum_id`, `prob_*`, `z_*`, `z_std_*`, `z_point_*`.
+
+def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None, models: list[dict]) -> pa.Table:
+    """Catalogue rows, one per row of `predictions`, in their order, with the `catalogue_columns`.
+
+    predictions: `spectrum_id`, `prob_*`, `z_*`, `z_std_*`, `z_point_*`, of refined ones the columns REFINED.
     targets: `spectrum_id` and any of the catalogue's fixed columns (a shard's, say); its `z` is the label. What is absent
       becomes null. Its `resurvey` metadata says `origin` and `grid` of the spectra.
     calibration: the content of the model's calibration.json, or None: z_err is null.
@@ -32,7 +42,8 @@ def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None,
         found = ", ".join(predictions.column_names)
         raise ResurveyError(f"the predictions hold no class probabilities (columns prob_*); found {found}")
     meta = json.loads((targets.schema.metadata or {}).get(META_KEY, b"{}"))
-    known = [c.name for c in FIXED if c.name not in OURS] + ["z"]
+    columns = catalogue_columns(predictions.column_names, targets.column_names)
+    known = [c.name for c in FIXED + identifiers(targets.column_names) if c.name not in OURS] + ["z"]
     targets = aligned(predictions, targets, known)
     data = {name: targets[name] for name in targets.column_names if name != "z"}
     if "z" in targets.column_names:
@@ -60,7 +71,7 @@ def assemble(predictions: pa.Table, targets: pa.Table, calibration: dict | None,
     if "n_good" not in data:
         raise ResurveyError("the spectra's table lacks n_good (good pixels of the grid); make the shard again")
     data["flags"] = pa.array(_flags(data, labels, best, z, std, err, models, meta), pa.int32())
-    schema = catalogue_schema(predictions.column_names)
+    schema = pa.schema([column.field() for column in columns])
     arrays = [data[f.name].cast(f.type) if f.name in data else pa.nulls(len(best), f.type) for f in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -119,6 +130,10 @@ def _flags(
         has_network = f"z_{label}" in data
         mark(Flag.NO_NETWORK, here & extragalactic & (not has_network))
         mark(Flag.BAD_OUTPUT, here & has_network & ~np.isfinite(z))
+        if "z_refined" in data and template_kind(label):
+            mark(Flag.BROAD, here & (std > (1 + z) * SEARCHES[template_kind(label)].reach))
+    mark(Flag.AMBIGUOUS, column("dchi2") < fl.SMALL_DCHI2)
+    mark(Flag.BAD_FIT, column("chi2") > fl.LARGE_CHI2 + (fl.MISFIT * column("sn_median")) ** 2)
     mark(Flag.BAD_OUTPUT, best < 0)
     mark(Flag.LOW_PROB, column("class_prob") < fl.LOW_PROBABILITY)
     mark(Flag.LOW_SN, column("sn_median") < fl.LOW_SN_BELOW)

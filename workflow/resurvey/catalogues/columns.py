@@ -59,6 +59,16 @@ FIXED = [
 ]  # fmt: skip
 
 
+# Of models with inference.refine only; inference/refine.py makes them.
+_NO_FIT = _NO_Z + ", or no pixels or errors for a fit"
+REFINED = [
+    Column("z_refined", _F64, "", "src.redshift", "z by a fit of templates and a polynomial, near the best of the distribution's peaks", _NO_FIT),
+    Column("chi2", _F32, "", "stat.fit.chi2", "Chi-square of that fit over its degrees of freedom", _NO_FIT),
+    Column("dchi2", _F32, "", "stat.fit.chi2;arith.diff", "How much larger chi-square (not divided) is at the best other peak; negative: smaller, at one too improbable", _NO_FIT + ", or there is no other peak"),
+    Column("peak", _I32, "", "meta.number", "Peak of the distribution that z_refined is from; 0: the highest", _NO_FIT),
+]  # fmt: skip
+
+
 KEY = ("plate", "mjd", "fiberid", "spectrum_id")  # a catalogue is in ascending order of it, null first
 
 
@@ -89,13 +99,3 @@ def classes_of(names: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
     labels = [n.removeprefix("prob_") for n in names if n.startswith("prob_")]
     redshift = [c for c in labels if f"z_std_{c}" in names]
     return labels, redshift, [c for c in labels if f"z_point_{c}" in names]
-
-
-def catalogue_columns(prediction_names: Iterable[str]) -> list[Column]:
-    """All columns of the catalogue that a predictions table with these column names gives."""
-    return FIXED + per_class(*classes_of(prediction_names))
-
-
-def catalogue_schema(prediction_names: Iterable[str]) -> pa.Schema:
-    """The Arrow schema of that catalogue, units and descriptions in the fields' metadata."""
-    return pa.schema([column.field() for column in catalogue_columns(prediction_names)])

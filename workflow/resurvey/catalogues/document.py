@@ -1,6 +1,7 @@
 """docs/catalogue.md from the declarations: `python -m resurvey.catalogues.document > docs/catalogue.md`."""
 
-from resurvey.catalogues.columns import Column, per_class
+from resurvey.catalogues.columns import REFINED, Column, per_class
+from resurvey.catalogues.identifiers import OF_SURVEYS
 from resurvey.catalogues.kinds import KINDS, Kind
 from resurvey.catalogues.labels import other_pipelines, per_label
 
@@ -38,6 +39,17 @@ def document() -> str:
     each_class = per_class(["{class}"], ["{class}"], ["{class}"])
     parts = [HEAD, "## Classes and redshifts\n", _order(redshift), _table(redshift.fixed)]
     parts += ["### Columns per class\n", "`{class}` is a label such as `GALAXY_AGN`.\n", _table(each_class)]
+    parts += [
+        "### Columns of refined models\n",
+        "Of models with `inference: {refine: …}` ([mocks-to-real.md](mocks-to-real.md)).\n",
+        _table(REFINED),
+    ]
+    for survey, columns in OF_SURVEYS.items():
+        parts += [
+            f"### Columns of {survey.upper()}\n",
+            "Beside those above, of which its files do not give all.\n",
+            _table(columns),
+        ]
     parts += [_flags(redshift), Z_ERRORS]
     parts += ["## Labels\n", _order(labels), _table(labels.fixed + other_pipelines())]
     parts += [

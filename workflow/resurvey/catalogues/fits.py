@@ -84,7 +84,8 @@ def _primary(meta: dict, rows: int):
     cards = [("RELEASE", "release", "release of the survey"), ("DATASET", "dataset", "selection of spectra"),
              ("ARCHIVE", "archive", "where the raw files came from"), ("MODEL", "model", "networks that were applied"),
              ("PAPER", "paper", "paper that the networks follow"), ("HEAD", "head", "redshift head"),
-             ("ENGINE", "engine", "inference engine"), ("PASSES", "passes", "Monte Carlo passes"), ("CODEVERS", "code_version", "version of resurvey")]  # fmt: skip
+             ("ENGINE", "engine", "inference engine"), ("PASSES", "passes", "Monte Carlo passes"),
+             ("TEMPLATE", "templates", "digest of the templates that refined z"), ("CODEVERS", "code_version", "version of resurvey")]  # fmt: skip
     for card, key, comment in cards:
         if meta.get(key):
             header[card] = (str(meta[key]), comment)

@@ -6,6 +6,8 @@ LOW_PROBABILITY = 0.5
 LOW_SN_BELOW = 2.0
 MISSING_FRACTION = 0.1
 MOSTLY_MISSING_FRACTION = 0.5
+SMALL_DCHI2 = 9.0  # as redrock's ZWARN bit SMALL_DELTA_CHI2
+LARGE_CHI2, MISFIT = 3.0, 0.1  # templates miss a bright spectrum by more than its noise: docs/mocks-to-real.md
 
 
 class Flag(IntFlag):
@@ -24,6 +26,9 @@ class Flag(IntFlag):
     CLASS_DIFFERS = 1 << 10
     SEEN_IN_TRAINING = 1 << 11
     MOCK_TRAINED_REAL_INPUT = 1 << 12
+    AMBIGUOUS = 1 << 13
+    BAD_FIT = 1 << 14
+    BROAD = 1 << 15
 
 
 MEANING = {
@@ -40,6 +45,9 @@ MEANING = {
     Flag.CLASS_DIFFERS: "star, galaxy or quasar: the survey says something else than class",
     Flag.SEEN_IN_TRAINING: "the spectrum is in the training or validation split: the networks have seen its labels",
     Flag.MOCK_TRAINED_REAL_INPUT: "networks trained on simulated spectra were applied to a real one",
+    Flag.AMBIGUOUS: f"refined only: dchi2 < {SMALL_DCHI2:g}: templates fit about as well at another peak, or better (negative)",
+    Flag.BAD_FIT: f"refined only: chi2 > {LARGE_CHI2:g} + ({MISFIT:g} sn_median)^2: templates miss the spectrum by more than noise and {MISFIT:.0%} of its flux",
+    Flag.BROAD: "refined only: z_std / (1 + z) exceeds how far from a peak is searched: there are several peaks, or one that is flat",
 }
 
 BAD = (

@@ -16,22 +16,22 @@ class Kind:
     """One kind of catalogue.
 
     key: its rows are in ascending order of these columns, null first. fixed: columns that do not depend on the networks; columns:
-    all that predictions with given column names make. assemble(predictions, spectra, calibration, model.jsons): its rows.
+    all that predictions and spectra with given column names make. assemble(predictions, spectra, calibration, model.jsons): its rows.
     about(model.jsons): what its provenance says beside the networks' names. flags, meaning, bad: the bits of its column `flags`.
     """
 
     key: tuple[str, ...]
     fixed: list[Column]
-    columns: Callable[[Iterable[str]], list[Column]]
+    columns: Callable[[Iterable[str], Iterable[str]], list[Column]]
     assemble: Callable[[pa.Table, pa.Table, dict | None, list[dict]], pa.Table]
     about: Callable[[list[dict]], dict]
     flags: type[IntFlag]
     meaning: dict[IntFlag, str]
     bad: IntFlag
 
-    def schema(self, prediction_names: Iterable[str]) -> pa.Schema:
-        """The Arrow schema that such predictions make, units and descriptions in the fields' metadata."""
-        return pa.schema([column.field() for column in self.columns(prediction_names)])
+    def schema(self, prediction_names: Iterable[str], spectra_names: Iterable[str]) -> pa.Schema:
+        """The Arrow schema that such predictions and spectra make, units and descriptions in the fields' metadata."""
+        return pa.schema([column.field() for column in self.columns(prediction_names, spectra_names)])
 
     def key_schema(self) -> pa.Schema:
         """The columns of the key, in its order."""
@@ -41,7 +41,7 @@ class Kind:
 
 KINDS = {
     "redshift": Kind(
-        columns.KEY, columns.FIXED, columns.catalogue_columns, assemble.assemble, assemble.about, flags.Flag, flags.MEANING, flags.BAD
+        columns.KEY, columns.FIXED, assemble.catalogue_columns, assemble.assemble, assemble.about, flags.Flag, flags.MEANING, flags.BAD
     ),
     "labels": Kind(
         labels.KEY, labels.FIXED, labels.catalogue_columns, labels.assemble, labels.about, label_flags.LabelFlag,

@@ -90,8 +90,8 @@ def other_pipelines() -> list[Column]:
     return columns
 
 
-def catalogue_columns(prediction_names: Iterable[str]) -> list[Column]:
-    """All columns of the catalogue that a predictions table with these column names gives."""
+def catalogue_columns(prediction_names: Iterable[str], spectra_names: Iterable[str] = ()) -> list[Column]:
+    """All columns of the catalogue that a predictions table with these column names gives, whatever the spectra's table has."""
     return FIXED + per_label(labels_of(prediction_names)) + other_pipelines()
 
 

@@ -18,7 +18,7 @@ from resurvey.errors import ResurveyError
 
 ROWS_PER_GROUP = 1 << 15  # of the catalogue: the rows that are in memory, and few enough groups for a short footer
 SECONDS = "seconds_per_star"  # {with_dropout, without_dropout}: what Monte Carlo predictions say of their cost
-INFERENCE = ("passes", "variance", SECONDS)  # what Monte Carlo predictions say of how they were made
+INFERENCE = ("passes", "variance", SECONDS, "templates")  # what predictions say of how they were made
 ORIGIN_SHARD = "_shard"  # column that says of a row which shard it is from, while it is merged
 
 
@@ -43,7 +43,7 @@ def merge(predictions, shards, targets, count, calibration, models, model, out, 
     calibrations = files.read_json(calibration) if calibration else None
     networks = read_models(models, model, calibrations)
     kind = kind_of(networks)
-    first, names = _about(predictions, shards, targets, count)
+    first, schema = _about(predictions, shards, targets, count, kind)
     meta = _meta(first, files.read_meta(targets), networks, calibrations, model, kind)
     total = refused = 0
     with (
@@ -60,16 +60,16 @@ def merge(predictions, shards, targets, count, calibration, models, model, out, 
                 if shard.rows:
                     runs.append(_run(shard, calibrations, networks, kind))
         rows = _unique(merged(limited(runs, scratch, kind.key), kind.key), shards, kind.key)
-        written = _write(rows, part, files.with_meta(kind.schema(names), meta), kind.key)
+        written = _write(rows, part, files.with_meta(schema, meta), kind.key)
         if written != total:
             raise RuntimeError(f"{out}: {written} rows were written of {total}")
         write_fits(part, fits)
     return {"rows": total, "rejected": refused}
 
 
-def _about(predictions, shards, targets, count: int) -> tuple[dict, list[str]]:
-    """The metadata of the first predictions, and the columns that those of all shards have."""
-    first = names = None
+def _about(predictions, shards, targets, count: int, kind: Kind) -> tuple[dict, pa.Schema]:
+    """The metadata of the first predictions, and the catalogue's schema; its columns are those of all shards."""
+    first = names = schema = None
     timed: list[tuple[int, dict]] = []
     for number in range(count):
         predicted, shard = (Path(folder, f"{number:04d}.parquet") for folder in (predictions, shards))
@@ -77,6 +77,7 @@ def _about(predictions, shards, targets, count: int) -> tuple[dict, list[str]]:
         meta = files.read_meta(predicted)
         if first is None:
             first, names, start = meta, file.schema_arrow.names, str(predicted)
+            schema = kind.schema(names, files.open_parquet(shard).schema_arrow.names)
         found = [(str(predicted), meta), (str(shard), files.read_meta(shard)), (str(targets), files.read_meta(targets))]
         provenance.common_origin([(start, first), *found])
         if file.schema_arrow.names != names:
@@ -89,7 +90,7 @@ def _about(predictions, shards, targets, count: int) -> tuple[dict, list[str]]:
             raise ResurveyError(f"{predicted}: was predicted by other networks than {start}; delete it and infer again")
     if first is None:
         raise ResurveyError("--count 0: a catalogue needs at least one shard")
-    return {**first, **_mean_seconds(timed)}, names
+    return {**first, **_mean_seconds(timed)}, schema
 
 
 def _mean_seconds(timed: list[tuple[int, dict]]) -> dict:

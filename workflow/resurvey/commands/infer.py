@@ -32,6 +32,7 @@ def run(args) -> None:
     from resurvey.inference.families import load
     from resurvey.inference.models import find_homes
     from resurvey.inference.predict import predict_shard
+    from resurvey.inference.refine import Refiner
 
     torch.set_num_threads(threads)
     settings = files.read_settings(args.settings)
@@ -40,8 +41,10 @@ def run(args) -> None:
     family, model = load(args.models, args.model, homes)
     with gpus.lease(1) if on_gpu(engine) else contextlib.nullcontext():
         predictor = family.predictor(model, settings, threads)
+        refine = (settings.get("inference") or {}).get("refine")
+        refiner = Refiner(predictor, refine["templates"]) if refine else None
         started = time.perf_counter()
-        rows = predict_shard(args.shard, predictor, homes, args.out)
+        rows = predict_shard(args.shard, predictor, homes, args.out, refiner, refine and refine["digest"])
     rate = rows / max(time.perf_counter() - started, 1e-9)
     how = f"{predictor.engine.name} {predictor.engine.precision}"
     print(f"{args.out}: {rows} spectra, {rate:.0f} per second ({how})", file=sys.stderr)

@@ -40,11 +40,11 @@ def run(args) -> int:
     threads = granted.threads(args.threads)  # before torch is imported
     import torch
 
-    from resurvey.inference import refine
     from resurvey.inference.engines import on_gpu
     from resurvey.inference.families import load
     from resurvey.inference.models import find_homes
     from resurvey.inference.own import checked_output, expand, find_model, predict_files
+    from resurvey.inference.refine import Refiner
 
     out = checked_output(args.out)
     torch.set_num_threads(threads)
@@ -53,7 +53,7 @@ def run(args) -> int:
     family, model = load(models, name, find_homes(models, name))
     calibration = models / name / "calibration.json"
     predictor = family.predictor(model, _settings(args, model), threads)
-    refiner = refine.refiner(predictor, args.refine) if args.refine else None
+    refiner = Refiner(predictor, args.refine) if args.refine else None
     rejected = out.with_name(f"{out.stem}.rejected.parquet")
     with gpus.lease(1) if on_gpu(args.engine) else contextlib.nullcontext():
         rows, lost, origin = predict_files(

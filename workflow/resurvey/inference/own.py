@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,8 +13,9 @@ import pyarrow as pa
 from resurvey import __version__, files
 from resurvey.catalogues.kinds import Kind, kind_of
 from resurvey.errors import ResurveyError
-from resurvey.inference.predict import ROWS
+from resurvey.inference.predict import ROWS, as_table
 from resurvey.inference.prepare import preparer
+from resurvey.inference.refine import FIELDS, Refiner
 from resurvey.surveys.spectrum import Rejected, Spectrum, median_sn
 
 REJECTED = pa.schema([(name, pa.string()) for name in ("spectrum_id", "file", "reason", "stage")])
@@ -110,12 +111,12 @@ def predict_files(
     out: str | os.PathLike,
     rejected: str | os.PathLike,
     velocity: float | None = None,
-    refiner: Callable | None = None,
+    refiner: Refiner | None = None,
 ) -> tuple[int, int, str | None]:
     """Write one row per spectrum to `out`, or a reason to `rejected`; returns (rows, rejected, origin of the spectra).
 
     predictor: of any family (inference/families.py). Spectra are prepared as those that the networks were trained on; velocity: as in
-    registry.read_all; refiner: makes further columns (refine.refiner). Raises ResurveyError when real and mock files are mixed.
+    registry.read_all; refiner: adds the columns of a fit of templates. Raises ResurveyError when real and mock files are mixed.
     """
     about = [trained.about for trained in predictor.model.all()]
     kind, grid = kind_of(about), predictor.model.grid
@@ -131,13 +132,11 @@ def predict_files(
         ids, flux = [row["spectrum_id"] for row in batch.rows], np.stack(batch.flux)
         if not tables:
             told = predictor.opened(ids, flux)
-        arrays = [pa.array(ids)]
-        arrays += [
-            pa.array(column.data, mask=np.ma.getmaskarray(column)) for column in predictor.columns(ids, flux).values()
-        ]
-        predictions = pa.Table.from_arrays(arrays, schema=predictor.schema())
-        rows = kind.assemble(predictions, batch.table(kind, {"origin": origin, "grid": grid}), calibration, about)
-        tables.append(refiner(rows, flux, batch.ivar) if refiner else rows)
+        predictions = as_table(predictor, pa.array(ids), flux)
+        if refiner:
+            predictions = refiner(predictions, flux, batch.ivar)
+        spectra = batch.table(kind, {"origin": origin, "grid": grid})
+        tables.append(kind.assemble(predictions, spectra, calibration, about))
     meta = {
         "origin": origin or "real",
         "model": predictor.model.name,
@@ -151,7 +150,8 @@ def predict_files(
     }
     if not tables:
         nothing = Batch().table(kind, {"origin": "real", "grid": grid})
-        tables = [kind.assemble(predictor.schema().empty_table(), nothing, None, about)]
+        schema = pa.schema([*predictor.schema(), *(FIELDS if refiner else [])])
+        tables = [kind.assemble(schema.empty_table(), nothing, None, about)]
     result = pa.concat_tables(tables)
     files.write_table(result, out, meta)
     files.write_table(pa.Table.from_pylist(refused, REJECTED), rejected, meta)

@@ -14,6 +14,7 @@ from resurvey import __version__, files
 from resurvey.errors import ResurveyError
 from resurvey.inference.engines import Engine, TorchEngine, make_engine, run_batches, seen_by
 from resurvey.inference.models import Model, Trained
+from resurvey.inference.refine import FIELDS, Refiner
 from resurvey.networks.heads import make_head
 from resurvey.shards.reading import iterate
 
@@ -55,7 +56,7 @@ class Predictor:
         if not hasattr(head, "peaks"):
             raise ResurveyError(
                 f"{self.model.name}: {group[0].name} gives a number and no distribution whose peaks could be refined; "
-                "use a model with head: bins, or leave --refine out"
+                "use a model with head: bins, or leave refine out"
             )
         inputs = self.shared.inputs(torch.from_numpy(np.require(flux, np.float32, ["C", "W"])))
         outputs = torch.cat([run_batches(self.engine, trained.name, inputs) for trained in group], 1)
@@ -152,14 +153,25 @@ def compare(mine: dict, reference: dict) -> dict:
     return found
 
 
-def predict_shard(shard: str | os.PathLike, predictor, homes: dict[str, str], out: str | os.PathLike) -> int:
+def predict_shard(
+    shard: str | os.PathLike,
+    predictor,
+    homes: dict[str, str],
+    out: str | os.PathLike,
+    refiner: Refiner | None = None,
+    templates: str | None = None,
+) -> int:
     """Write the predictions of a shard by a predictor of any family (families.py); returns its rows. Memory is that of the networks
     and ROWS spectra.
 
-    Raises ResurveyError when the shard's grid is not the networks', or spectra and networks are real and mock.
+    refiner: adds the columns of a fit of templates; templates: their digest, for the metadata. Raises ResurveyError when the shard's grid
+    is not the networks', spectra and networks are real and mock, or spectra without errors are to be refined.
     """
     meta = files.read_meta(shard)
     _check(shard, meta, predictor.model)
+    if refiner and not meta.get("ivar_known", True):
+        raise ResurveyError(f"{Path(shard)}: its spectra have no errors, so χ² means nothing; leave refine out")
+    schema = pa.schema([*predictor.schema(), *(FIELDS if refiner else [])])
     about = {key: meta.get(key) for key in ("origin", "release", "dataset", "archive") if meta.get(key) is not None}
     about |= {
         "model": predictor.model.name,
@@ -169,24 +181,32 @@ def predict_shard(shard: str | os.PathLike, predictor, homes: dict[str, str], ou
         "engine": predictor.engine.name,
         "precision": predictor.engine.precision,
         "code_version": __version__,
-    }
+    } | ({"templates": templates} if templates else {})
     total, writer = 0, None
     with files.atomic(out) as part:
-        for batch in iterate(shard, ROWS, ["spectrum_id", "flux"]):
+        for batch in iterate(shard, ROWS, ["spectrum_id", "flux", *(["ivar"] if refiner else [])]):
             names = batch.table["spectrum_id"].combine_chunks()
             if writer is None:
                 about |= predictor.opened(names.to_pylist(), batch.flux)
-                writer = _writer(part, predictor, about)
-            columns = predictor.columns(names.to_pylist(), batch.flux)
-            arrays = [names, *(pa.array(c.data, mask=np.ma.getmaskarray(c)) for c in columns.values())]
-            writer.write_batch(pa.record_batch(arrays, schema=writer.schema))
+                writer = _writer(part, schema, about)
+            rows = as_table(predictor, names, batch.flux)
+            if refiner:
+                rows = refiner(rows, batch.flux, batch.ivar)
+            writer.write_table(rows.replace_schema_metadata(writer.schema.metadata))
             total += len(batch.flux)
-        (writer or _writer(part, predictor, about)).close()
+        (writer or _writer(part, schema, about)).close()
     return total
 
 
-def _writer(path: Path, predictor, about: dict) -> pq.ParquetWriter:
-    return pq.ParquetWriter(path, files.with_meta(predictor.schema(), about), compression="zstd", **files.CHECKSUMS)
+def as_table(predictor, names: pa.Array, flux: np.ndarray) -> pa.Table:
+    """What a predictor of any family says of spectra (n, pixels) with names (n,), as rows of a predictions table."""
+    columns = predictor.columns(names.to_pylist(), flux)
+    arrays = [names, *(pa.array(c.data, mask=np.ma.getmaskarray(c)) for c in columns.values())]
+    return pa.Table.from_arrays(arrays, schema=predictor.schema())
+
+
+def _writer(path: Path, schema: pa.Schema, about: dict) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, files.with_meta(schema, about), compression="zstd", **files.CHECKSUMS)
 
 
 def _check(shard: str | os.PathLike, meta: dict, model) -> None:

@@ -5,12 +5,13 @@ linear, so all trials of a peak are solved at once (as redrock does on a full gr
 seen through a mean Lyα forest.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from resurvey.errors import ResurveyError
 from resurvey.simulate.templates.libraries import Libraries, Library
 from resurvey.simulate.wavelengths import STEP
 
@@ -27,6 +28,11 @@ class Search:
 
     steps: tuple[tuple[float, float], ...]
     order: int = 3
+
+    @property
+    def reach(self) -> float:
+        """How far from a peak a redshift can be found, in ln(1+z)."""
+        return self.steps[0][0]
 
 
 SEARCHES = {
@@ -78,7 +84,7 @@ def refine(
         first = int(np.where(usable, chi2, np.inf).argmin())
         found.z[row], found.chi2[row] = best[first]
         found.peak[row] = first
-        away = np.abs(np.log1p([z for z, _ in best]) - np.log1p(found.z[row])) > search.steps[0][0]
+        away = np.abs(np.log1p([z for z, _ in best]) - np.log1p(found.z[row])) > search.reach
         others = chi2[away & np.isfinite(chi2)]
         if len(others):
             found.dchi2[row] = others.min() - found.chi2[row]
@@ -167,42 +173,56 @@ def vertex(x: np.ndarray, y: np.ndarray, least: int) -> tuple[float, float]:
     return float(x[least] + off * (x[1] - x[0])), float(middle - 0.25 * (left - right) * off)
 
 
-COLUMNS = {
-    "z_refined": "z by the fit of templates, nearest the best of the distribution's peaks",
-    "chi2": "χ² of that fit over its degrees of freedom",
-    "dchi2": "how much larger χ² is at the best other peak, not divided; negative: smaller, at one too improbable; null: there is no other",
-    "peak": "which peak of the distribution z_refined came from, 0 the highest",
-}
+FIELDS = pa.schema([("z_refined", pa.float64()), ("chi2", pa.float32()), ("dchi2", pa.float32()), ("peak", pa.int32())])
 
 
-def refiner(predictor, folder: str) -> Callable[[pa.Table, np.ndarray, list], pa.Table]:
-    """What adds COLUMNS to rows of a catalogue, from flux (n, P) and a list of ivar (P,) or None. Null where the class of a row has no
-    redshift ensemble, or its file no errors. Raises ResurveyError for a folder without templates, a grid that is not known, or (when
-    used) a model whose redshifts are no distributions."""
-    from resurvey.shards.grid import Grid
-    from resurvey.simulate.templates import libraries
+def template_kind(label: str) -> str | None:
+    """The kind of templates that a class is refined with, by the first part of its name: GALAXY_AGN with GALAXY's; None for a star
+    and any other class."""
+    kind = label.split("_")[0]
+    return kind if kind in SEARCHES else None
 
-    library, wave = libraries.load(folder), Grid.from_settings(predictor.model.grid).wavelength
 
-    def add(rows: pa.Table, flux: np.ndarray, ivar: list[np.ndarray | None]) -> pa.Table:
-        found = {name: np.full(len(flux), np.nan) for name in COLUMNS}
-        classes = rows["class"].to_pylist()
-        for label in predictor.model.redshift:
-            kind = label.split("_")[0]
-            mine = [i for i, name in enumerate(classes) if name == label and ivar[i] is not None and kind in SEARCHES]
-            if mine:
-                peaks, probability = predictor.peaks(flux[mine], label, PEAKS)
-                part = refine(flux[mine], np.stack([ivar[i] for i in mine]), wave, peaks, kind, library, probability)
-                free = np.maximum(part.pixels - part.parameters, 1)
-                for name, values in zip(COLUMNS, (part.z, part.chi2 / free, part.dchi2, part.peak), strict=True):
-                    found[name][mine] = values
-        for name, values in found.items():
-            values = np.where(np.isfinite(found["z_refined"]), values, np.nan)
-            kind = pa.int32() if name == "peak" else pa.float64()
-            rows = rows.append_column(
-                pa.field(name, kind, metadata={"description": COLUMNS[name]}),
-                pa.array(np.nan_to_num(values).astype(kind.to_pandas_dtype()), mask=~np.isfinite(values)),
+class Refiner:
+    """Adds FIELDS (declared in catalogues/columns.py) to predictions: the fit of each spectrum's most probable class.
+
+    Null where that class has no redshift ensemble or no templates, and where a spectrum has no errors. Raises ResurveyError for a model without
+    redshifts or whose redshifts are no distributions, a folder without templates, and a grid that is not known.
+    """
+
+    def __init__(self, predictor, folder: str) -> None:
+        from resurvey.shards.grid import Grid
+        from resurvey.simulate.templates import libraries
+
+        if not getattr(predictor.model, "redshift", None):
+            raise ResurveyError(
+                f"{predictor.model.name}: has no redshift ensembles that templates could refine; leave refine out"
             )
-        return rows
+        self.predictor, self.library = predictor, libraries.load(folder)
+        self.wave = Grid.from_settings(predictor.model.grid).wavelength
 
-    return add
+    def __call__(self, predictions: pa.Table, flux: np.ndarray, ivar: Sequence[np.ndarray | None]) -> pa.Table:
+        """predictions: rows with `prob_*`; flux (rows, pixels); ivar: (pixels,) of each row, or None."""
+        found = {name: np.full(len(flux), np.nan) for name in FIELDS.names}
+        for label, rows in self._rows(predictions, ivar).items():
+            peaks, probability = self.predictor.peaks(flux[rows], label, PEAKS)
+            errors = np.stack([ivar[row] for row in rows])
+            part = refine(flux[rows], errors, self.wave, peaks, template_kind(label), self.library, probability)
+            free = np.maximum(part.pixels - part.parameters, 1)
+            for name, values in zip(FIELDS.names, (part.z, part.chi2 / free, part.dchi2, part.peak), strict=True):
+                found[name][rows] = values
+        for field in FIELDS:
+            values = np.where(np.isfinite(found["z_refined"]), found[field.name], np.nan)
+            plain = np.nan_to_num(values).astype(field.type.to_pandas_dtype())
+            predictions = predictions.append_column(field, pa.array(plain, mask=~np.isfinite(values)))
+        return predictions
+
+    def _rows(self, predictions: pa.Table, ivar: Sequence[np.ndarray | None]) -> dict[str, np.ndarray]:
+        """{class: rows of which it is the most probable one}, of those classes and rows that can be refined."""
+        labels = [name.removeprefix("prob_") for name in predictions.column_names if name.startswith("prob_")]
+        probability = np.column_stack([predictions[f"prob_{label}"].to_numpy() for label in labels])
+        usable = np.isfinite(probability).all(1) & np.array([one is not None for one in ivar])
+        best = np.where(usable, probability.argmax(1), -1)
+        wanted = [label for label in self.predictor.model.redshift if template_kind(label)]
+        rows = {label: np.flatnonzero(best == labels.index(label)) for label in wanted}
+        return {label: where for label, where in rows.items() if len(where)}

@@ -16,7 +16,7 @@ from resurvey.metrics.layouts import COLUMNS, INTEGERS
 from resurvey.metrics.tables import Tidy, make_label
 
 TEXT = ("spectrum_id", "label", "class_pred")
-SOURCES = ("spectrum_id", *INTEGERS, "label", "z_label", "split", "survey_class", "survey_subclass", "survey_z", "z", "class",
+SOURCES = ("spectrum_id", *INTEGERS, "label", "z_label", "split", "survey_class", "survey_subclass", "survey_z", "z", "z_refined", "class",
            "class_prob", "sn_median", "vdisp")  # fmt: skip
 
 
@@ -75,6 +75,7 @@ def tidy_from_catalogue(frame: pd.DataFrame, meta: dict, path: Path | str, split
         z_err=err,
         z_point=of_true_class("z_point_", point),
         z_chain=frame["z"].astype(float),
+        z_refined=frame["z_refined"].astype(float) if "z_refined" in frame else np.nan,
         class_pred=frame["class"].astype(object).where(frame["class"].notna(), None),
         prob=frame["class_prob"].astype(float),
     )

@@ -19,12 +19,13 @@ TIDY = {
     "z_err": ("z_err",),
     "z_point": ("z_point", "pred"),
     "z_chain": ("z_chain",),
+    "z_refined": ("z_refined",),
     "sn_median": ("sn_median", "SNR", "SN_MEDIAN_ALL"),
     "vdisp": ("vdisp", "VDISP"),
     "class_pred": ("class_pred",),
     "prob": ("prob",),
 }
-NUMBERS = ("z_true", "z_pred", "z_std", "z_err", "z_point", "z_chain", "sn_median", "vdisp", "prob")
+NUMBERS = ("z_true", "z_pred", "z_std", "z_err", "z_point", "z_chain", "z_refined", "sn_median", "vdisp", "prob")
 INTEGERS = ("plate", "mjd", "fiberid")
 HISTORY = ("epoch", "loss", "val_loss")
-COLUMNS = ["spectrum_id", *INTEGERS, "label", *NUMBERS[:6], "sn_median", "vdisp", "class_pred", "prob"]
+COLUMNS = ["spectrum_id", *INTEGERS, "label", *NUMBERS[:7], "sn_median", "vdisp", "class_pred", "prob"]

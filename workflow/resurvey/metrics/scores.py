@@ -27,7 +27,9 @@ KINDS = {
     "mc": ("z_pred", "mean of the members of the true class's ensemble"),
     "point": ("z_point", "single network of the true class"),
     "chain": ("z_chain", "network of the predicted class"),
+    "refined": ("z_refined", "fit of templates for the predicted class"),
 }
+WHOLE = ("chain", "refined")  # of the predicted class: where it is wrong there may be no redshift, which is not good
 
 
 def all_scores(tidy: Tidy, paper: RedshiftPaper) -> dict[tuple[str, str], Score]:
@@ -122,7 +124,7 @@ def redshift_scores(tidy: Tidy, paper: RedshiftPaper) -> dict[tuple[str, str], S
 
 
 def _one(rows: pd.DataFrame, label: str, kind: str, column: str, words: str, paper: RedshiftPaper) -> dict:
-    """Scores of one class and one kind of prediction. In the chain a missing redshift is not good; elsewhere it is left out."""
+    """Scores of one class and one kind of prediction. In the whole chain a missing redshift is not good; elsewhere it is left out."""
     good_true = np.isfinite(rows["z_true"])
     usable = good_true & np.isfinite(rows[column])
     left = int((~usable).sum())
@@ -137,7 +139,7 @@ def _one(rows: pd.DataFrame, label: str, kind: str, column: str, words: str, pap
         (f"{kind}_outliers", label): Score(rs.outlier_fraction(true, predicted), n, f"|zp-zt|/(1+zt) >= 0.01, {words}", left),
     }  # fmt: skip
     rule = f"fraction with |ln((1+zt)/(1+zp))| < {limit:g}, {words}"
-    if kind == "chain":
+    if kind in WHOLE:
         part = used["z_true"].size / max(int(good_true.sum()), 1)
         value = rs.good_fraction(true, predicted, limit) * part
         rule += "; no redshift counts as not good"
@@ -196,6 +198,7 @@ def validation_scores(networks: list[Network]) -> dict[tuple[str, str], Score]:
 
 MEASURED = [("mc_mae", "MAE", 5), ("mc_dz", "Δz", 5), ("mc_gf", "GF", 4), ("mc_nmad", "NMAD", 5), ("median_sigma", "med σ", 5),
             ("t<3", "t<3", 4), ("robust", "robust", 3)]  # fmt: skip
+REFINED = [("refined_dz", "Δz ref.", 5), ("refined_gf", "GF ref.", 4)]
 ANCHORS = ("mc_mae", "mc_gf", "t<3")
 
 
@@ -206,4 +209,5 @@ def measured(rows: list[dict]) -> list[tuple[str, str, int]]:
             row["quantity"] for row in rows if row["ours"] is not None and row["quantity"].startswith("mc_gf ")
         )
     )
-    return MEASURED + [(quantity, quantity.replace("mc_gf", "GF"), 3) for quantity in sn]
+    refined = REFINED if any(row["quantity"] == REFINED[0][0] and row["ours"] is not None for row in rows) else []
+    return MEASURED + refined + [(quantity, quantity.replace("mc_gf", "GF"), 3) for quantity in sn]

@@ -9,6 +9,7 @@ from resurvey.errors import ResurveyError
 from resurvey.settings.checking import check_applied, check_archive, check_model
 from resurvey.settings.models import elsewhere, models_of, only_wanted
 from resurvey.settings.reading import WORKFLOW, available, nearest, overlay, read_named, read_yaml, typed, validate
+from resurvey.settings.refining import refined
 
 
 def load(path: str | os.PathLike = "config.yaml", overrides: dict | None = None) -> dict:
@@ -51,6 +52,7 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
     datasets = {name: whole_dataset(name, (both.get("datasets") or {}).get(name, {}), where) for name in used}
     for name, model in models.items():
         check_model(name, model, datasets[model["dataset"]], models)
+    models = {name: refined(name, model) for name, model in models.items()}
     check_applied(apply, models, datasets, where)
     run = both.get("run") or both["preset"]
     archive = _archive(both["archive"], run)

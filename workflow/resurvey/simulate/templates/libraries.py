@@ -62,14 +62,20 @@ def load(folder: str | os.PathLike) -> Libraries:
     return _load(str(Path(folder).resolve()))
 
 
-@functools.lru_cache(maxsize=2)
-def _load(folder: str) -> Libraries:
-    found = registry.in_folder(Path(folder), registry.templates())
+def files(folder: Path) -> dict[str, Path]:
+    """{role: file} of the templates of a folder, their digests checked. Raises ResurveyError naming what is missing or wrong."""
+    found = registry.in_folder(folder, registry.templates())
     missing = [role for role in NEEDED if role not in found]
     if missing:
         raise ResurveyError(
             f"templates: {folder} lacks those for {', '.join(missing)}; fetch them with `resurvey templates --out {folder}`"
         )
+    return found
+
+
+@functools.lru_cache(maxsize=2)
+def _load(folder: str) -> Libraries:
+    found = files(Path(folder))
     stars = {name: _star(found[f"star_{name}"]) for name in STAR_TYPES}
     galaxies = _galaxies(found)
     low, high = _quasars(found["quasars_low"], found["stack_agn1"]), _quasars(found["quasars_high"], None)
