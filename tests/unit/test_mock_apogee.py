@@ -11,10 +11,11 @@ from mock_archives import ARCHIVES, made
 from resurvey import cli, files
 from resurvey.archive import mock_apogee, mock_apogee_columns
 from resurvey.archive.mock_apogee import build
+from resurvey.simulate.apogee_clusters import CLUSTERS, GLOBULARS
 from resurvey.surveys.apogee_grid import FULL, LIGHT_SPEED
 from resurvey.surveys.apogee_labels import ASPCAP_ELEMENTS, ELEMENTS, MISSING, NAMES
 
-OPTIONS = ARCHIVES["apogee_dr14"].options
+OPTIONS = mock_apogee.DEFAULTS | ARCHIVES["apogee_dr14"].options
 ROOT = "dr14/apogee/spectro/redux/r8"
 
 
@@ -175,6 +176,15 @@ def test_small_tables(archive, truth):
         zip(members["apogee_id"], members["cluster"], strict=True)
     )
     assert {row["mh"] for row in rows("isochrones")} == {"0.25", "-0.25", "-0.75", "-1.75"}
+
+
+def test_other_globular_clusters_have_fields_and_no_list_of_members():
+    table = mock_apogee.mock_apogee_layout.make({**OPTIONS, "globulars": 3})
+    for cluster in GLOBULARS:
+        mine = table["cluster"] == cluster.name
+        assert mine.sum() == 3 and (table["location_id"][mine] == cluster.location_id).all()
+    assert {cluster for _, cluster in mock_apogee.members(table)} == {cluster.name for cluster in CLUSTERS}
+    assert len(mock_apogee.members(table)) == 3 * OPTIONS["clusters"]
 
 
 def test_quirks_of_a_larger_survey():

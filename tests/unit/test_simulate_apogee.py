@@ -154,6 +154,20 @@ def test_clusters_have_their_means_and_spreads():
             assert spread == pytest.approx(np.full(20, apogee_clusters.OPEN_SPREAD), abs=0.003)
 
 
+def test_other_globular_clusters_spread_along_m13s_anti_correlation():
+    table = apogee_population.draw(0, 400, np.random.default_rng(2), globulars=1500)
+    kept = apogee_population.draw(0, 400, np.random.default_rng(2))
+    assert all((table[name][: len(kept[name])] == kept[name]).all() for name in kept)  # nobody else changes
+    spreads = {}
+    for cluster in apogee_clusters.GLOBULARS:
+        mine = table["labels"][table["cluster"] == cluster.name][:, 2:]
+        at = {element: mine[:, ELEMENTS.index(element)] for element in ("Fe", "Mg", "Al", "N")}
+        assert len(mine) == 1500 and at["Fe"].mean() == pytest.approx(cluster.metals, abs=0.01)
+        assert np.corrcoef(at["Mg"], at["Al"])[0, 1] < -0.3 and np.corrcoef(at["N"], at["Al"])[0, 1] > 0.5
+        spreads[cluster.metals] = at["Al"].std()
+    assert spreads[-1.01] < 0.25 < spreads[-1.24] < spreads[-1.95]  # metal-poor clusters spread more
+
+
 def observed(sn=180.0, shift=(12.0, -18.0, 3.0), persistence=0, seed=0):
     light = apogee_observation.continuum(4650, 11.0, 0.1)
     spectrum = apogee_spectra.normalised(STAR)[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from resurvey import __version__, files
+from resurvey import files
 from resurvey.archive import (
     mock_apogee_columns,
     mock_apogee_layout,
@@ -21,19 +21,28 @@ from resurvey.archive import (
 )
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
-from resurvey.simulate import apogee_observation, apogee_pipeline, apogee_templates
+from resurvey.simulate import apogee_clusters, apogee_observation, apogee_pipeline, apogee_templates
 
-DEFAULTS = {"stars": 1000, "clusters": 25, "visits": 2, "apvisits": 4, "seed": 0, "missing": 1, "templates": None}
+DEFAULTS = {
+    "stars": 1000,
+    "clusters": 25,
+    "globulars": 0,
+    "visits": 2,
+    "apvisits": 4,
+    "seed": 0,
+    "missing": 1,
+    "templates": None,
+}
 RELEASES = ("apogee_dr14",)
 GROUP = 32  # stars simulated at once
-_LEAST = {"stars": 20, "clusters": 0, "visits": 1, "apvisits": 0, "seed": 0, "missing": 0}
+_LEAST = {"stars": 20, "clusters": 0, "globulars": 0, "visits": 1, "apvisits": 0, "seed": 0, "missing": 0}
 
 
 def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict:
     """Write the archive below `out` and `out` / truth / {release}.parquet; returns counts of spectra, visits and bytes.
 
-    options: `stars` in the field, `clusters`: members of each cluster, `visits` of a star on average, `apvisits` that are written as files
-    too, `seed`, `missing` rows of allStar without an apStar file, `templates`: folder of models of real giants, or null.
+    options: `stars` in the field, `clusters`: members of each of the paper's clusters, `globulars`: of each other globular cluster, `visits`
+    of a star on average, `apvisits` that are written as files too, `seed`, `missing` rows of allStar without an apStar file, `templates`: folder of models of real giants, or null.
     Raises ResurveyError for impossible settings or a folder that is not ours.
     """
     options = check(options)
@@ -43,8 +52,8 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     prefix = release.settings["prefix"]
     extras = out / prefix.split("/")[0] / "extras"
     root = out / prefix
-    mock_room.cleared([root, extras], "APOGEE", options)
-    (out / "truth" / f"{release_name}.parquet").unlink(missing_ok=True)
+    truth_file = mock_room.truth_file(out, release_name)
+    mock_room.cleared([root, extras], "APOGEE", options, truth_file)
     table = mock_apogee_layout.make(options)
     count = len(table["kind"])
     absent = _absent(table, options["missing"])
@@ -58,13 +67,8 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     digests += _catalogues(root, release, table, sn, visit_sn)
     _extras(extras, table, options)
     mock_room.checksum_files(root, release, digests, unlisted)
-    files.write_table(
-        mock_apogee_tables.truth(table, sn),
-        out / "truth" / f"{release_name}.parquet",
-        {"origin": "mock", "release": release_name, "code_version": __version__, **options},
-    )
-    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-    return {"spectra": count, "visits": int(np.sum(table["nvisits"])), "bytes": size}
+    truth = mock_apogee_tables.truth(table, sn)
+    return mock_room.finished(root, truth, truth_file, options, int(np.sum(table["nvisits"])))
 
 
 def check(options: dict) -> dict:
@@ -169,15 +173,13 @@ def _catalogues(
 def _extras(folder: Path, table: dict, options: dict) -> None:
     """continuum_pixels.csv (8575 grid), windows.csv (7514 grid), clusters.csv, isochrones.csv."""
     model = _model(options["templates"])
-    member = (table["cluster"] != "") & ~table["repeat"]
-    pairs = sorted(zip(table["apogee_id"][member].tolist(), table["cluster"][member].tolist(), strict=True))
     contents = {
         "continuum_pixels": ("pixel", [f"{pixel}" for pixel in model.continuum_pixels()]),
         "windows": (
             "element,pixel,weight",
             [f"{name},{pixel},{weight:.6g}" for name, pixel, weight in model.windows()],
         ),
-        "clusters": ("apogee_id,cluster", [",".join(pair) for pair in pairs]),
+        "clusters": ("apogee_id,cluster", [",".join(pair) for pair in members(table)]),
         "isochrones": (
             "mh,teff,logg",
             [f"{mh},{teff:.1f},{logg:.2f}" for mh, teff, logg in mock_apogee_tables.isochrones()],
@@ -186,6 +188,12 @@ def _extras(folder: Path, table: dict, options: dict) -> None:
     for name, (head, lines) in contents.items():
         with files.atomic(folder / f"{name}.csv") as part:
             part.write_text("\n".join([head, *lines]) + "\n")
+
+
+def members(table: dict) -> list[tuple[str, str]]:
+    """(apogee_id, cluster) of the stars in the paper's clusters, sorted; other globular clusters have no list."""
+    listed = np.isin(table["cluster"], [cluster.name for cluster in apogee_clusters.CLUSTERS]) & ~table["repeat"]
+    return sorted(zip(table["apogee_id"][listed].tolist(), table["cluster"][listed].tolist(), strict=True))
 
 
 def unlisted(name: str) -> bool:

@@ -14,10 +14,10 @@ PERSISTENCE = 0.08
 def make(options: dict) -> dict[str, np.ndarray]:
     """One entry per row of allStar (a star in a field), and lists of arrays for its visits.
 
-    options: stars, clusters, visits, seed. Everything of a star but the noise of its spectra is decided here.
+    options: stars, clusters, globulars, visits, seed. Everything of a star but the noise of its spectra is decided here.
     """
     streams = [np.random.default_rng(part) for part in np.random.SeedSequence([options["seed"], 11]).spawn(4)]
-    table = apogee_population.draw(options["stars"], options["clusters"], streams[0])
+    table = apogee_population.draw(options["stars"], options["clusters"], streams[0], options["globulars"])
     table["star"] = np.arange(len(table["kind"]))
     table = _place(table, options["stars"], streams[1])
     count = len(table["kind"])
@@ -33,7 +33,8 @@ def _place(table: dict, field_stars: int, rng) -> dict:
     n = len(table["kind"])
     fields = max(3, round(field_stars / FIELD_STARS))
     which = rng.integers(0, fields, n)
-    taken = {cluster.location_id for cluster in apogee_clusters.CLUSTERS}
+    clusters = (*apogee_clusters.CLUSTERS, *apogee_clusters.GLOBULARS)
+    taken = {cluster.location_id for cluster in clusters}
     numbers = [number for number in range(4400, 4400 + 20 * fields) if number not in taken][: 7 * fields : 7]
     longitude = rng.permutation(np.arange(fields)) * (200.0 / fields) + 20
     latitude = rng.choice([-8.0, -4.0, 0.0, 4.0, 8.0, 16.0], fields)
@@ -41,7 +42,7 @@ def _place(table: dict, field_stars: int, rng) -> dict:
     location = np.array(numbers)[which]
     field = np.array([f"{x:03.0f}{y:+03.0f}" for x, y in zip(longitude, latitude, strict=True)], "U16")[which]
     ra, dec = centres[which].T
-    for cluster in apogee_clusters.CLUSTERS:
+    for cluster in clusters:
         mine = table["cluster"] == cluster.name
         location[mine], field[mine], ra[mine], dec[mine] = cluster.location_id, cluster.field, *cluster.centre
     spread = np.where(table["cluster"] == "", 1.2, 0.25)

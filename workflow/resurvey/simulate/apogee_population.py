@@ -19,23 +19,25 @@ _TRENDS = {
 _TWINS = {"CI": "C", "TiII": "Ti"}  # measured apart from other lines: one element, but for 0.03 dex that stand for NLTE
 
 
-def draw(count: int, members: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """`count` field stars and `members` of each cluster: `labels` (n, 22), `kind`, `cluster` (n,) strings, `vhelio` [km/s]."""
+def draw(count: int, members: int, rng: np.random.Generator, globulars: int = 0) -> dict[str, np.ndarray]:
+    """`count` field stars, `members` of each of the paper's clusters, `globulars` of each other globular cluster: `labels` (n, 22),
+    `kind`, `cluster` (n,) strings, `vhelio` [km/s]."""
     kinds = rng.choice(list(SHARES), count, p=list(SHARES.values()))
     iron = _iron(kinds, rng)
     labels = np.column_stack([*_parameters(kinds, iron, rng), _abundances(kinds, iron, rng)])
     halo = np.clip((-iron - 0.4) * 110, 35, 160)
     parts = [{"labels": labels, "kind": kinds, "cluster": np.full(count, "", "U8"), "vhelio": rng.normal(0, halo)}]
-    for cluster in apogee_clusters.CLUSTERS:
-        abundance = apogee_clusters.abundances(cluster, members, rng)
-        gravity = rng.uniform(*cluster.gravity, members)
-        teff = branch(gravity, abundance[:, ELEMENTS.index("Fe")]) + rng.normal(0, 25, members)
+    paper, others = apogee_clusters.CLUSTERS, apogee_clusters.GLOBULARS
+    for cluster, stars in [*((one, members) for one in paper), *((one, globulars) for one in others)]:
+        abundance = apogee_clusters.abundances(cluster, stars, rng)
+        gravity = rng.uniform(*cluster.gravity, stars)
+        teff = branch(gravity, abundance[:, ELEMENTS.index("Fe")]) + rng.normal(0, 25, stars)
         parts.append(
             {
                 "labels": np.column_stack([teff, gravity, abundance]),
-                "kind": np.full(members, GIANT, kinds.dtype),
-                "cluster": np.full(members, cluster.name, "U8"),
-                "vhelio": rng.normal(*cluster.velocity, members),
+                "kind": np.full(stars, GIANT, kinds.dtype),
+                "cluster": np.full(stars, cluster.name, "U8"),
+                "vhelio": rng.normal(*cluster.velocity, stars),
             }
         )
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
