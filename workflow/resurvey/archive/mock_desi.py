@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from resurvey import __version__, files
 from resurvey.archive import mock_desi_files, mock_desi_layout, mock_room
 from resurvey.archive.mock_desi_layout import OTHERS, File
 from resurvey.archive.release import Release
@@ -38,10 +37,8 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     """
     options = mock_room.checked(options, DEFAULTS, LEAST)
     release = mock_room.release(release_name, RELEASES)
-    out = Path(out)
-    root, truth_file = out / release.settings["prefix"], out / "truth" / f"{release_name}.parquet"
-    mock_room.cleared([root], "DESI", options)
-    truth_file.unlink(missing_ok=True)
+    root, truth_file = Path(out) / release.settings["prefix"], mock_room.truth_file(out, release_name)
+    mock_room.cleared([root], "DESI", options, truth_file)
     survey = mock_desi_layout.make(options)
     absent = len(survey) - len(OTHERS) - 1
     there = [file for file in survey if file.index != absent]
@@ -55,11 +52,7 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     placed = [(*path.rsplit("/", 1), digest) for path, digest in digests]
     mock_room.checksum_files(root, release, placed, unlisted)
     sn = {file.index: part["sn"] for file, part in zip(there, written, strict=True)}
-    truth = _truth(survey, sn)
-    meta = {"origin": "mock", "release": release_name, "code_version": __version__, **options}
-    files.write_table(truth, truth_file, meta)
-    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-    return {"spectra": truth.num_rows, "visits": len(there), "bytes": size}
+    return mock_room.finished(root, _truth(survey, sn), truth_file, options, len(there))
 
 
 def write_file(file: File, root: Path, release: Release, seed: int, without_z: int = -1) -> dict:

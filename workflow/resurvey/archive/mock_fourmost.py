@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from resurvey import __version__, files
 from resurvey.archive import mock_columns, mock_fits, mock_room
 from resurvey.archive.mock_spectra import MARK
 from resurvey.archive.release import Release
@@ -39,9 +38,8 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     options = check(options)
     release = mock_room.release(release_name, RELEASES)
     source(options["templates"])  # once, before the processes part, and before a folder is made
-    root, truth_file = Path(out) / release.settings["prefix"], Path(out) / "truth" / f"{release_name}.parquet"
-    mock_room.cleared([root], "4MOST", options)
-    truth_file.unlink(missing_ok=True)
+    root, truth_file = Path(out) / release.settings["prefix"], mock_room.truth_file(out, release_name)
+    mock_room.cleared([root], "4MOST", options, truth_file)
     table = layout(options, release.settings["fibres"])
     parts = _parts(table, options)
     job = functools.partial(_field, root=root, release=release, options=options)
@@ -50,19 +48,14 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     digests.append(_catalogue(root, release, [part["catalogue"] for part in written]))
     mock_room.checksum_files(root, release, digests, lambda name: False)
     truth = pa.concat_tables([part["truth"] for part in written])
-    meta = {"origin": "mock", "release": release_name, "code_version": __version__, **options}
-    files.write_table(truth, truth_file, meta)
-    size = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
-    return {"spectra": truth.num_rows, "visits": len(parts), "bytes": size}
+    return mock_room.finished(root, truth, truth_file, options, len(parts))
 
 
 def check(options: dict) -> dict:
     """Settings with defaults filled in. Raises ResurveyError naming the key that is unknown or impossible."""
     options = mock_room.checked(options, DEFAULTS, {"per_class": 1, "fields": 1, "seed": 0})
-    if not isinstance(options["step"], int | float) or not 0.2 <= options["step"] <= 20:
-        raise ResurveyError(f"--settings: step is {options['step']!r}; it must be between 0.2 and 20 Å")
-    if not isinstance(options["repeats"], int | float) or not 0 <= options["repeats"] <= 0.5:
-        raise ResurveyError(f"--settings: repeats is {options['repeats']!r}; it must be between 0 and 0.5")
+    mock_room.between(options, "step", 0.2, 20, " Å")
+    mock_room.between(options, "repeats", 0, 0.5)
     return options
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
+
 from resurvey import __version__, files, settings
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
@@ -36,8 +38,13 @@ def release(name: str, known: Sequence[str]) -> Release:
     return Release.from_settings({"release": {**data, "name": name}, "origin": "mock"})
 
 
-def cleared(folders: Sequence[Path], survey: str, options: dict) -> None:
-    """Make the folders empty but for the marker; earlier mock archives in them are removed, anything else is refused.
+def truth_file(out: Path, release_name: str) -> Path:
+    """Where stands what was put into the archive."""
+    return Path(out) / "truth" / f"{release_name}.parquet"
+
+
+def cleared(folders: Sequence[Path], survey: str, options: dict, truth: Path) -> None:
+    """Make the folders empty but for the marker; earlier mock archives in them are removed with their `truth`, anything else is refused.
 
     Raises ResurveyError.
     """
@@ -51,6 +58,14 @@ def cleared(folders: Sequence[Path], survey: str, options: dict) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         text = {"what": what, "settings": options, "version": __version__}
         (folder / MARKER).write_text(json.dumps(text, indent=2) + "\n")
+    truth.unlink(missing_ok=True)
+
+
+def between(options: dict, key: str, low: float, high: float, unit: str = "") -> None:
+    """Raises ResurveyError where a setting is no number from low to high."""
+    value = options[key]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise ResurveyError(f"--settings: {key} is {value!r}; it must be between {low} and {high}{unit}")
 
 
 def spread(job: Callable, threads: int, *items: Sequence, first: Sequence[Callable] = ()) -> Iterator:
@@ -77,3 +92,11 @@ def checksum_files(
         if lines:
             with files.atomic(root / folder / release.checksum_name(folder)) as part:
                 part.write_text("".join(lines))
+
+
+def finished(root: Path, truth: pa.Table, file: Path, options: dict, visits: int) -> dict[str, int]:
+    """Write the truth as the last file, so that it stands for a whole archive; counts of spectra, visits and bytes below `root`."""
+    meta = {"origin": "mock", "release": file.stem, "code_version": __version__, **options}
+    files.write_table(truth, file, meta)
+    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+    return {"spectra": truth.num_rows, "visits": visits, "bytes": size}

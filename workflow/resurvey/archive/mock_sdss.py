@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from resurvey import __version__, files, settings
+from resurvey import settings
 from resurvey.archive import mock_columns, mock_fits, mock_layout, mock_room, mock_spectra, mock_tables, plan
 from resurvey.archive.mock_layout import Visit
 from resurvey.archive.release import Release
@@ -47,10 +47,8 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     """
     options = check(options)
     release = _release(release_name)
-    out = Path(out)
-    root = out / release.settings["prefix"]
-    mock_room.cleared([root], "SDSS", options)
-    (out / "truth" / f"{release_name}.parquet").unlink(missing_ok=True)
+    root, truth_file = Path(out) / release.settings["prefix"], mock_room.truth_file(out, release_name)
+    mock_room.cleared([root], "SDSS", options, truth_file)
     table = mock_layout.draw_objects(options["per_class"], options["extra"], options["seed"])
     boss = BOSS_RUN2D[release.settings["prefix"]]
     visits = mock_layout.make_visits(table, options["lite_plates"], options["seed"], boss)
@@ -67,14 +65,7 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     digests = [entry for part in written for entry in part.digests]
     digests += _catalogues(root, release, boss, visits, written)
     mock_room.checksum_files(root, release, digests, mock_spectra.unlisted)
-    truth = _truth(written)
-    files.write_table(
-        truth,
-        out / "truth" / f"{release_name}.parquet",
-        {"origin": "mock", "release": release_name, "code_version": __version__, **options},
-    )
-    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
-    return {"spectra": truth.num_rows, "visits": len(visits), "bytes": size}
+    return mock_room.finished(root, _truth(written), truth_file, options, len(visits))
 
 
 def check(options: dict) -> dict:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from resurvey import __version__, files, settings
+from resurvey import settings
 from resurvey.archive import mock_columns, mock_fits, mock_room
 from resurvey.archive.mock_spectra import MARK
 from resurvey.archive.release import Release
@@ -41,9 +41,8 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     options = check(options)
     release = mock_room.release(release_name, RELEASES)
     libraries.load(options["templates"])  # before a folder is made, and before processes part
-    root, truth_file = Path(out) / release.settings["prefix"], Path(out) / "truth" / f"{release_name}.parquet"
-    mock_room.cleared([root], "tables of spectra", options)
-    truth_file.unlink(missing_ok=True)
+    root, truth_file = Path(out) / release.settings["prefix"], mock_room.truth_file(out, release_name)
+    mock_room.cleared([root], "tables of spectra", options, truth_file)
     count = -(-options["per_class"] * len(CLASSES) // release.settings["fibres"])
     job = functools.partial(_file, count=count, root=root, release=release, options=options)
     made = mock_room.spread(job, threads, range(count))
@@ -52,10 +51,7 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     digests.append(_catalogue(root, release, [part["catalogue"] for part in written]))
     mock_room.checksum_files(root, release, digests, lambda name: False)
     truth = pa.concat_tables([part["truth"] for part in written])
-    meta = {"origin": "mock", "release": release_name, "code_version": __version__, **options}
-    files.write_table(truth, truth_file, meta)
-    size = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
-    return {"spectra": truth.num_rows, "visits": count, "bytes": size}
+    return mock_room.finished(root, truth, truth_file, options, count)
 
 
 def check(options: dict) -> dict:

@@ -163,7 +163,7 @@ def _panel(axis, rows: pd.DataFrame, labels: list[str], at: float, known: list[s
         bottoms.append(low)
     first, last = rows["x"].min(), rows["x"].max()
     reach = max(tops) - min(bottoms)
-    axis.set(xlim=(first, last), ylim=(min(bottoms) - 0.05 * reach, max(tops) + 0.45 * reach), ylabel="flux / flux at 6000 Å")  # fmt: skip
+    axis.set(xlim=(first, last), ylim=(min(bottoms) - 0.2 * reach, max(tops) + 0.45 * reach), ylabel="flux / flux at 6000 Å")  # fmt: skip
     spectra.mark(axis, LINES, at, first, last)
     chi2 = rows[rows["what"] == "chi2"].set_index("label")["value"]
     one, other = labels

@@ -47,7 +47,7 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
             "train / valid / test": [f"{r.train} / {r.valid} / {r.test}" for r in data.itertuples()],
             "mean z (paper)": [pair(r.z_mean, r.paper_z_mean, ".2f") for r in data.itertuples()],
             "[z min, z max]": [
-                "–" if pd.isna(r.z_min) else f"[{r.z_min:.2f}, {r.z_max:.2f}]" for r in data.itertuples()
+                "–" if pd.isna(r.z_min) else f"[{r.z_min:z.2f}, {r.z_max:z.2f}]" for r in data.itertuples()
             ],
             "mean S/N (paper)": [pair(r.sn_mean, r.paper_sn_mean, ".1f") for r in data.itertuples()],
         }
