@@ -11,6 +11,7 @@ from mock_archives import made
 from resurvey import cli, files
 from resurvey.archive import checksums, mock_desi
 from resurvey.archive.mock_desi_layout import NEGATIVE, SKY_FIBRES
+from resurvey.catalogues.merge import merge
 from resurvey.settings import WORKFLOW, overlay, read_yaml
 from resurvey.shards.reading import as_array
 from resurvey.surveys import registry
@@ -191,6 +192,53 @@ def test_from_the_archive_to_shards(run, truth):
     assert pc.all(pc.is_null(shards.filter(pc.equal(shards["label"], "STAR"))["z"])).as_py()
     meta = files.read_meta(run / "0000.parquet")
     assert (meta["origin"], meta["dataset"], meta["grid"]["pixels"]) == ("mock", "desi_edr", 1251)
+
+
+def test_the_catalogue_has_desi_s_names_of_the_targets(run, tmp_path):
+    """From shards to the catalogue, with predictions that say the same of all."""
+    for shard in ("0000", "0001"):
+        ids = files.read_table(run / f"{shard}.parquet", ["spectrum_id"])["spectrum_id"]
+        said = {"prob_STAR": 0.0, "prob_GALAXY": 1.0, "z_GALAXY": 0.1, "z_std_GALAXY": 0.001}
+        table = pa.table(
+            {"spectrum_id": ids}
+            | {name: pa.repeat(pa.scalar(value, pa.float32()), len(ids)) for name, value in said.items()}
+        )
+        files.write_table(table, tmp_path / f"{shard}.parquet", {"origin": "mock", "model": "toy"})
+    for network, role, label in (("P", "classifier", None), ("G", "redshift", "GALAXY")):
+        about = {"network": network, "role": role, "class": label, "origin": "mock", "weights_sha256": "a" * 64}
+        files.write_json(about, tmp_path / "models/toy" / network / "model.json")
+    out = {suffix: tmp_path / f"catalogue.{suffix}" for suffix in ("parquet", "fits")}
+    merge(
+        tmp_path,
+        run,
+        run / "targets.parquet",
+        2,
+        None,
+        tmp_path / "models",
+        "toy",
+        out["parquet"],
+        out["fits"],
+        tmp_path / "lost.parquet",
+    )
+    names = ["spectrum_id", "targetid", "survey", "program", "healpix"]
+    targets = files.read_table(run / "targets.parquet", names).to_pandas().set_index("spectrum_id")
+    catalogue = files.read_table(out["parquet"])
+    assert [str(catalogue.schema.field(name).type) for name in names] == [
+        "string",
+        "int64",
+        "string",
+        "string",
+        "int32",
+    ]
+    found = catalogue.select(names).to_pandas().set_index("spectrum_id")
+    assert len(found) > 100 and found.equals(targets.loc[found.index])
+    with fits.open(out["fits"], checksum=True) as hdus:
+        columns, data = hdus[1].columns, hdus[1].data
+        assert [columns[name].format for name in ("targetid", "healpix")] == ["K", "J"]
+        assert (
+            data["targetid"].tolist() == found["targetid"].tolist()
+            and data["survey"].tolist() == found["survey"].tolist()
+        )
 
 
 def test_a_file_that_changed_since_it_was_fetched_is_told(run, tmp_path, capsys):
