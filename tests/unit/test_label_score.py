@@ -177,7 +177,26 @@ def test_a_table_without_splits_is_told_what_it_lacks(tmp_path, capsys):
     assert "3 rows: no row is of a split" in capsys.readouterr().out
     rows.assign(split="test").to_csv(tmp_path / "own.csv", index=False)
     assert cli.main(["score", "--paper", "astronn", str(tmp_path / "own.csv")]) == 0
-    assert "of a split" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "of a split" not in printed and "no row is of the split test_visits" in printed
+    assert "no row is of a cluster" in printed
+
+
+def test_a_table_of_ones_own_shows_what_it_allows_and_its_name(tmp_path, capsys):
+    values = {"teff_pred": [4800.0, 4900.0, 5000.0], "teff_true": [4810.0, 4890.0, 5020.0]}
+    pd.DataFrame({**values, "split": "test"}).to_csv(tmp_path / "own.csv", index=False)
+    assert cli.main(["score", "--paper", "astronn", str(tmp_path / "own.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("own.csv — it does not say of which survey") and "published" not in printed
+    assert sum(line.startswith("test_") for line in printed.splitlines()) == 2  # median and σ_MAD of Teff
+    assert len(printed.splitlines()) < 20 and "self_median (22)" in printed
+
+
+def test_where_nothing_can_be_measured_no_empty_table_is_printed(tmp_path, capsys):
+    pd.DataFrame({"teff_pred": [4800.0]}).to_csv(tmp_path / "own.csv", index=False)
+    assert cli.main(["score", "--paper", "astronn", str(tmp_path / "own.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert "quantity" not in printed and "not measured, " in printed
 
 
 def test_members_are_kept_whatever_share_is_drawn(run, monkeypatch):

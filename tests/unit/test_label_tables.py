@@ -79,7 +79,7 @@ def test_the_published_catalogue_of_dr14(tmp_path):
     ]
     fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "nn.fits")
     found = read_label_table(tmp_path / "nn.fits")
-    assert found.model == "published" and found.labels == samples.LABELS
+    assert found.model == "nn.fits" and found.labels == samples.LABELS
     assert found.table["teff_pred"].tolist() == [4600, 4600, 4600]
     assert np.isnan(found.table.loc[1, "o_h_pred"]) and found.table["o_h_pred"].notna().sum() == 2
     assert found.table["al_h_total"].tolist() == pytest.approx([0.02] * 3) and found.table["al_h_model"].isna().all()

@@ -19,6 +19,11 @@ AGAINST_SURVEY = {  # split: which spectra its residuals are of
     "train_visits": "individual visits of the training stars (Table 3 as the authors made it)",
     "test_visits": "individual visits of the test stars (Table 3 as the text says)",
 }
+PAPERS_SPLITS = {
+    "test": "Tables 1 and 4",
+    "train_visits": "Table 3 as the authors made it",
+    "test_visits": "Tables 2 and 3, and Fig. 11",
+}
 OUTSIDE = LabelFlag.OUTSIDE_TRAINING | LabelFlag.DWARF
 ANCHORS = ("test_sigma_mad", "self_sigma_mad")
 MEASURED = [("test_median", "test median", 3), ("test_sigma_mad", "test σMAD", 3), ("test_coverage_1", "<1σ", 3),
@@ -38,8 +43,8 @@ def all_scores(found: LabelTable, paper: LabelPaper) -> dict[tuple[str, str], Sc
 
 
 def without_scores(found: LabelTable, paper: LabelPaper) -> list[dict]:
-    """Labels that the paper does not know, which no printed number stands beside, and a table whose rows are of no split, as
-    {file, n, reason}."""
+    """What keeps measures from being taken, as {file, n, reason}: labels that the paper does not know, which no printed number stands
+    beside; no rows of any split, or not of those that some tables are of; no members of clusters."""
     others = [label for label in found.labels if label not in paper.labels]
     reasons = []
     if others:
@@ -48,6 +53,14 @@ def without_scores(found: LabelTable, paper: LabelPaper) -> list[dict]:
         reasons.append(
             f"no row is of a split, and residuals are taken by split; add a column split ({', '.join(AGAINST_SURVEY)}), "
             "test for combined spectra that no network learned from"
+        )
+    else:
+        absent = [split for split in PAPERS_SPLITS if not (found.table["split"] == split).any()]
+        reasons += [f"no row is of the split {split}: {PAPERS_SPLITS[split]} cannot be measured" for split in absent]
+    if not found.table["cluster"].isin(paper.clusters).any():
+        clusters = ", ".join(paper.clusters)
+        reasons.append(
+            f"no row is of a cluster: Figs 12, 13 and 16 cannot be measured; add a column cluster ({clusters})"
         )
     return [{"file": found.model, "n": len(found.table), "reason": reason} for reason in reasons]
 

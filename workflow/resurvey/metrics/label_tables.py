@@ -12,15 +12,13 @@ from resurvey.metrics import label_layouts as layouts
 from resurvey.metrics.frames import SUFFIXES, expanded, read_frame
 from resurvey.surveys.apogee_labels import NAMES
 
-PUBLISHED = "published"
-
 
 @dataclass
 class LabelTable:
     """A tidy table of one model's predicted labels.
 
     table: columns of label_layouts.columns(labels), one row per spectrum, NaN or None where unknown, never -9999; units of the
-    labels. labels: those that are predicted. meta: what the file says of itself. left_out: {file, n, reason}.
+    labels. labels: those that are predicted. meta: what the file says of itself, and `file`, its name. left_out: {file, n, reason}.
     """
 
     table: pd.DataFrame
@@ -30,8 +28,8 @@ class LabelTable:
 
     @property
     def model(self) -> str:
-        """The model's name; `published` for files that name none."""
-        return self.meta.get("model") or PUBLISHED
+        """The model's name; for a file that names none the file's."""
+        return self.meta.get("model") or self.meta["file"]
 
     @property
     def mock(self) -> bool:
@@ -44,7 +42,7 @@ def read_label_table(path: str | os.PathLike) -> LabelTable:
     path = Path(path)
     frame, meta = read_frame(path, layouts.ARRAYS)
     table, labels = tidied(frame, meta.get("labels"), path)
-    return LabelTable(table, labels, meta, list(meta.get("left_out") or []))
+    return LabelTable(table, labels, {"file": path.name, **meta}, list(meta.get("left_out") or []))
 
 
 def tidied(frame: pd.DataFrame, labels: list[str] | None, path: str | os.PathLike) -> tuple[pd.DataFrame, list[str]]:

@@ -9,7 +9,6 @@ from resurvey.metrics.kinds import KINDS
 from resurvey.metrics.networks import Network
 from resurvey.metrics.paper import Paper
 from resurvey.metrics.scores import Score
-from resurvey.metrics.tables import PUBLISHED
 
 COLUMNS = ["quantity", "class", "paper", "ours", "difference", "n", "left_out", "majority_or_median", "pca_linear", "convention",
            "source", "note", "model", "head", "survey"]  # fmt: skip
@@ -20,7 +19,9 @@ def survey_words(meta: dict) -> str:
     origin, release = meta.get("origin"), meta.get("release") or "unknown release"
     if origin == "mock":
         return f"MOCK SURVEY in the layout of {release}, not the sky"
-    return f"real, {release}" if origin == "real" else "as published by the authors"
+    if origin == "real":
+        return f"real, {release}"
+    return "it does not say of which survey" if meta.get("file") else "as published by the authors"
 
 
 def scorecard(paper: Paper, tables: list, networks: dict[str, list[Network]], baselines: dict | None) -> list[dict]:
@@ -41,7 +42,7 @@ def scorecard(paper: Paper, tables: list, networks: dict[str, list[Network]], ba
         scores = {**(kind.scores(table, own) if table else {}), **kind.network_scores(trained)}
         printed = own.printed(model, meta)
         base = {"model": model, "head": meta.get("head"), "survey": survey_words(meta)}
-        same_test = baselines if baselines and _same_spectra(baselines, model, meta) else {}
+        same_test = baselines if baselines and _same_spectra(baselines, meta) else {}
         rows += [
             _row(key, score, printed.get(key), _beside(same_test, paper, key), base) for key, score in scores.items()
         ]
@@ -49,9 +50,11 @@ def scorecard(paper: Paper, tables: list, networks: dict[str, list[Network]], ba
     return rows
 
 
-def _same_spectra(baselines: dict, model: str, meta: dict) -> bool:
-    """Whether the baselines were scored on the test spectra of this model, and on its classes."""
-    return model != PUBLISHED and not meta.get("groups") and baselines.get("dataset") in (None, meta.get("dataset"))
+def _same_spectra(baselines: dict, meta: dict) -> bool:
+    """Whether the baselines were scored on the test spectra of this model, and on its classes; not where no model is named."""
+    return (
+        bool(meta.get("model")) and not meta.get("groups") and baselines.get("dataset") in (None, meta.get("dataset"))
+    )
 
 
 def _beside(baselines: dict, paper: Paper, key: tuple[str, str]) -> tuple[float | None, float | None]:
@@ -105,7 +108,8 @@ def to_text(rows: list[dict], left_out: list[dict], paper: Paper) -> str:
         head = f", {mine[0]['head']} head" if mine[0]["head"] else ""
         blocks.append(f"{model}{head} — {mine[0]['survey']}")
         shown = [row for row in mine if row["paper"] is not None or kind.beside(row["quantity"])]
-        blocks += [text for text in (_measured(mine, kind.measured(mine), kind.anchors), _compared(shown)) if text]
+        texts = (_measured(mine, kind.measured(mine), kind.anchors), _compared(shown), _unmeasured(mine))
+        blocks += [text for text in texts if text]
     for entry in left_out:
         n = "" if entry["n"] is None else f"{entry['n']} rows: "
         blocks.append(f"left out: {entry['file']}: {n}{entry['reason']}")
@@ -125,11 +129,21 @@ def _measured(rows: list[dict], shown: list[tuple[str, str, int]], anchors: tupl
     return table.to_string()
 
 
+def _unmeasured(rows: list[dict]) -> str:
+    """One line on the paper's numbers that nothing here stands beside, by quantity."""
+    absent = [row["quantity"] for row in rows if row["paper"] is not None and row["ours"] is None]
+    if not absent:
+        return ""
+    quantities = ", ".join(f"{name} ({absent.count(name)})" for name in dict.fromkeys(absent))
+    return f"not measured, {len(absent)} of the numbers that the paper prints: {quantities}"
+
+
 def _compared(rows: list[dict]) -> str:
+    """The paper's numbers beside ours where there is one of ours; nothing where there is none."""
     lines = [("quantity", "class", "paper", "ours", "difference", "majority/median", "PCA+linear", "N", "source")]
     for row in rows:
         important = row["paper"] is not None or row["majority_or_median"] is not None
-        if not important:
+        if not important or row["ours"] is None:
             continue
         digits = len(str(row["paper"]).partition(".")[2]) + 1 if row["paper"] else 4
         ours, diff, trivial, linear = (
@@ -149,5 +163,7 @@ def _compared(rows: list[dict]) -> str:
                 row["source"] or "",
             )
         )
+    if len(lines) == 1:
+        return ""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
