@@ -30,6 +30,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/predictions.smk"
 include: "workflow/rules/catalogues.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/assess.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/doctor.smk"
 
@@ -74,3 +75,4 @@ rule catalogues:
 rule figures:
     input:
         figure_files(),
+        assessment_files(),

@@ -160,5 +160,33 @@ class Paths:
     def scorecard_files(self) -> list[str]:
         return [self.scorecard_file(paper) for paper in self.settings["papers"]]
 
+    def assessed_models(self, name: str, paper: str) -> list[str]:
+        """The models of a paper that an assessment is of."""
+        return [model for model in self.settings["assess"][name]["models"] if model in self.models_of(paper)]
+
+    def assessment_folder(self, paper: str, name: str) -> str:
+        """A model of the paper on labelled spectra that are no part of its dataset."""
+        return f"{self.run}/{paper}/assessment_{name}"
+
+    def assessments(self) -> list[tuple[str, str]]:
+        """(paper, name) of all that are asked for."""
+        return [
+            (paper, name)
+            for paper in self.settings["papers"]
+            for name in self.settings["assess"]
+            if self.assessed_models(name, paper)
+        ]
+
+    def assessment_files(self, paper: str, name: str) -> list[str]:
+        """Its figures, its tables, and what is written last."""
+        checked = ["labels.png", "labels.csv"] if self.settings["assess"][name]["templates"] else []
+        beside = ["mocks.png", "mocks.csv"] if self.settings["archive"]["origin"] == "mock" else []
+        names = ["overview.png", "worst.png", *checked, *beside]
+        tables = [f"{table}.csv" for table in ("classes", "redshifts", "sn", "worst", "unused")]
+        return [
+            f"{self.assessment_folder(paper, name)}/{file}"
+            for file in (*names, *tables, "rows.parquet", "assessment.json")
+        ]
+
     def report_file(self) -> str:
         return f"{self.run}/report.html"

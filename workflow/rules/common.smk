@@ -144,6 +144,11 @@ def calibration_of(model):
     return [PATHS.calibration_file(model)] if model in PATHS.calibrated_models() else []
 
 
+def assessment_files():
+    """All files of all assessments."""
+    return [file for paper, name in PATHS.assessments() for file in PATHS.assessment_files(paper, name)]
+
+
 def conventions(paper, *more):
     """What of the paper's file decides its figures; a changed threshold redraws them."""
     keys = ("good_fraction", "snr_bins", "table4_mae", "table1", "measures", *more)

@@ -4,6 +4,7 @@
 rule report:
     input:
         figure_files(),
+        assessment_files(),
         catalogue_files(),
         scorecard_files(),
     output:

@@ -51,7 +51,7 @@ def stages(settings: dict) -> list[Stage]:
         Stage("calibration", list(_calibration(paths)), ("predictions",)),
         Stage("catalogues", list(_catalogues(paths)), ("verify", "predictions", "calibration")),
         Stage("tables", [*_samples(paths), *_tables(paths)], ("verify", "catalogues")),
-        Stage("figures", list(_figures(paths)), ("targets", "training", "tables")),
+        Stage("figures", [*_figures(paths), *_assessments(paths)], ("targets", "training", "tables")),
         Stage("scorecard", list(_scorecards(paths)), ("training", "tables")),
         Stage("report", [Job("report", (), (paths.report_file(),), f"{paths.logs}/report.log")], ("catalogues", "figures", "scorecard")),
     ]  # fmt: skip
@@ -153,6 +153,12 @@ def _figures(paths: Paths) -> Iterator[Job]:
         for name in paths.figure_names(paper):
             outputs = tuple(paths.figure_file(paper, name, kind) for kind in ("png", "pdf", "csv"))
             yield Job(f"{paper}_{name}", (), outputs, f"{paths.logs}/figures/{paper}/{name}.log")
+
+
+def _assessments(paths: Paths) -> Iterator[Job]:
+    for paper, name in paths.assessments():
+        log = f"{paths.logs}/assess/{paper}/{name}.log"
+        yield Job(f"{paper}_assess_{name}", (), tuple(paths.assessment_files(paper, name)), log)
 
 
 def _scorecards(paths: Paths) -> Iterator[Job]:

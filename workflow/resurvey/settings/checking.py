@@ -38,6 +38,20 @@ def check_applied(apply: list[tuple[str, str]], models: dict, datasets: dict, wh
                 )
 
 
+def assessments(wanted: dict, models: dict, where: str) -> dict:
+    """What `assess` asks for, complete: `models` are those that are named, or all that give classes. Raises ResurveyError."""
+    possible = [name for name, model in models.items() if not predicts_labels(model)]
+    whole = {}
+    for name, entry in wanted.items():
+        for model in entry.get("models") or []:
+            if model not in possible:
+                raise ResurveyError(
+                    f"{where}: assess.{name}.models: {model!r} is no model of this run that gives classes; {nearest(model, possible)}"
+                )
+        whole[name] = {"labels": None, "templates": None, **entry, "models": entry.get("models") or possible}
+    return whole
+
+
 def _own_classes(model: dict, labels: list[str], where: str) -> list[str]:
     """Those classes of a model with `classes` that may have redshift networks: the ones that are one of the dataset's."""
     given: list[str] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from resurvey.errors import ResurveyError
-from resurvey.settings.checking import check_applied, check_archive, check_model
+from resurvey.settings.checking import assessments, check_applied, check_archive, check_model
 from resurvey.settings.models import elsewhere, models_of, only_wanted
 from resurvey.settings.reading import WORKFLOW, available, nearest, overlay, read_named, read_yaml, typed, validate
 from resurvey.settings.refining import refined
@@ -21,7 +21,8 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
     """The whole of the settings of a run.
 
     Returns a dict: `run, preset, seed, engine, skip_below, mock`; `archive` = {kind, name, root, origin};
-    `releases`, `datasets`, `papers`, `models` by name, complete and checked; `apply` = (model, dataset) pairs.
+    `releases`, `datasets`, `papers`, `models` by name, complete and checked; `apply` = (model, dataset) pairs; `assess` by name =
+    {spectra, labels, templates, models}.
     Raises ResurveyError naming file, key and the nearest valid one.
     """
     config = {key: typed(value) if isinstance(value, dict) else value for key, value in config.items()}
@@ -75,6 +76,7 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
         "papers": papers,
         "models": models,
         "apply": sorted(set(apply)),
+        "assess": assessments(both.get("assess") or {}, models, where),
     }
 
 

@@ -1,0 +1,76 @@
+# Assessments: the models of a paper on labelled spectra that are no part of a dataset, such as real ones for networks that saw mocks alone.
+
+ASSESSED = {  # file: what the report calls it
+    "overview.png": "Confusion and redshift errors",
+    "worst.png": "Wrong classes and redshift outliers",
+    "labels.png": "Labels that look wrong",
+    "mocks.png": "Mock spectra beside real ones",
+    "classes.csv": "Confusion matrices",
+    "redshifts.csv": "Redshift errors",
+    "sn.csv": "By S/N",
+}
+
+
+def assessed_mocks(paper):
+    """Shards of the mock spectra that the first model was trained on; none where these are real."""
+    return shard_files(dataset_of(paper))[:10] if ARCHIVE["origin"] == "mock" else []
+
+
+for paper, name in PATHS.assessments():
+    entry = SETTINGS["assess"][name]
+    folder, models = PATHS.assessment_folder(paper, name), PATHS.assessed_models(name, paper)
+
+    rule:
+        name:
+            f"{paper}_assess_{name}"
+        input:
+            spectra=entry["spectra"],
+            labels=entry["labels"] or [],
+            templates=entry["templates"] or [],
+            networks=[file for model in models for file in network_files(model)],
+            calibration=[file for model in models for file in calibration_of(model)],
+            mocks=assessed_mocks(paper),
+        output:
+            *(
+                (
+                    report(
+                        file,
+                        caption="../report/assessment.rst",
+                        category=SETTINGS["papers"][paper]["title"],
+                        subcategory=f"Assessment: {name}",
+                        labels={"figure": ASSESSED[Path(file).name], "model": models[0]},
+                    )
+                    if Path(file).name in ASSESSED
+                    else file
+                )
+                for file in PATHS.assessment_files(paper, name)
+            ),
+        log:
+            f"logs/{SETTINGS['run']}/assess/{paper}/{name}.log",
+        conda:
+            "../../envs/networks.yaml"
+        threads: 1
+        resources:
+            gpu=1,
+        params:
+            folder=folder,
+            models=[f"{RUN}/models/{model}" for model in models],
+            labels=f"--labels {entry['labels']}" if entry["labels"] else "",
+            templates=f"--templates {entry['templates']}" if entry["templates"] else "",
+            mocks=lambda wildcards, input: f"--mocks {input.mocks}" if input.mocks else "",
+            engine=SETTINGS["engine"],
+            code=code_digest(
+                *INFERENCE[False],
+                *(
+                    "assessment",
+                    "commands/assess",
+                    "inference/own",
+                    "inference/refine",
+                    "metrics/assessment",
+                    "metrics/likeness",
+                ),
+                *("figures/assessment", "figures/likeness", "figures/single_spectra", "surveys"),
+            ),
+        shell:
+            "resurvey assess {input.spectra:q} --model {params.models} --out {params.folder} {params.labels} {params.templates}"
+            " {params.mocks} --engine {params.engine} --threads {threads} > {log} 2>&1"
