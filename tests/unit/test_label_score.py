@@ -47,6 +47,24 @@ def test_residuals_are_those_of_each_split(run, scores):
     assert not [key for key in scores if key[0].startswith("train_median")]
 
 
+def test_coverage_with_the_surveys_errors_by_hand(scores, tmp_path):
+    rows = {"teff_pred": [4700.0] * 4, "teff_true": [4704.0, 4706.0, 4711.0, 4730.0], "teff_total": [3.0] * 4}
+    pd.DataFrame({**rows, "teff_true_err": [4.0, 4.0, np.nan, 4.0], "split": "test"}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    found = all_scores(read_label_table(tmp_path / "t.csv"), load_paper("astronn"))
+    values = {key: (score.value, score.n, score.left_out) for (key, _), score in found.items() if "coverage" in key}
+    assert values == {
+        "test_coverage_1": (0.0, 4, 0), "test_coverage_2": (0.25, 4, 0),
+        "test_coverage_1 with_error": (1 / 3, 3, 1), "test_coverage_2 with_error": (2 / 3, 3, 1),
+    }  # fmt: skip
+    wider = scores["test_coverage_1 with_error", "mg_h"].value
+    assert (
+        wider == pytest.approx(0.93, abs=0.06)
+        and "survey's error" in scores["test_coverage_1 with_error", "mg_h"].convention
+    )
+
+
 def test_bias_and_noise_that_were_put_in_come_out(scores):
     for k, label in enumerate(samples.LABELS):
         sigma = samples.NOISE[k] * 100 / 150

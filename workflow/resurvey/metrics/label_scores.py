@@ -27,7 +27,7 @@ PAPERS_SPLITS = {
 OUTSIDE = LabelFlag.OUTSIDE_TRAINING | LabelFlag.DWARF
 ANCHORS = ("test_sigma_mad", "self_sigma_mad")
 MEASURED = [("test_median", "test median", 3), ("test_sigma_mad", "test σMAD", 3), ("test_coverage_1", "<1σ", 3),
-            ("test_coverage_2", "<2σ", 3), ("self_median", "visits median", 3), ("self_sigma_mad", "visits σMAD", 3),
+            ("test_coverage_2", "<2σ", 3), ("test_coverage_1 with_error", "<1σ⊕err", 3), ("self_median", "visits median", 3), ("self_sigma_mad", "visits σMAD", 3),
             ("mae_sn50", "MAE S/N 50", 3)]  # fmt: skip
 
 
@@ -75,21 +75,13 @@ def _truth(found: LabelTable) -> str:
     return found.meta.get("truth") or "survey"
 
 
-def _pairs(rows: pd.DataFrame, label: str, reference: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predictions, references and total uncertainties of the rows where the first two are known."""
-    values = [rows[name].to_numpy(float) for name in (f"{label}_pred", reference, f"{label}_total")]
-    known = np.isfinite(values[0]) & np.isfinite(values[1])
-    return tuple(value[known] for value in values)
-
-
 def _residual_scores(
     name: str, label: str, rows: pd.DataFrame, reference: str, words: str
 ) -> dict[tuple[str, str], Score]:
-    predicted, true, _ = _pairs(rows, label, reference)
-    n, left = len(predicted), len(rows) - len(predicted)
+    off = rs.residual(rows[f"{label}_pred"].to_numpy(float), rows[reference].to_numpy(float))
+    n, left = len(off), len(rows) - len(off)
     if not n:
         return {}
-    off = predicted - true
     return {
         (f"{name}_median", label): Score(rs.median(off), n, f"median of {words}", left),
         (f"{name}_sigma_mad", label): Score(rs.mad_std(off), n, f"1.4826… MAD about the median of {words}", left),
@@ -104,18 +96,42 @@ def _against_survey(found: LabelTable) -> dict[tuple[str, str], Score]:
         for label in found.labels:
             words = f"network − {truth}, {spectra}"
             scores |= _residual_scores(split, label, rows, f"{label}_true", words)
-            predicted, true, total = _pairs(rows, label, f"{label}_true")
-            known = np.isfinite(total)
-            n, left = int(known.sum()), len(rows) - int(known.sum())
-            if not n:
-                continue
-            scores[f"{split}_total", label] = Score(rs.median(total), n, f"median total uncertainty, {spectra}", left)
-            for k, gauss in ((1, 0.6827), (2, 0.9545)):
-                value = rs.coverage(predicted, true, total, k)
-                words = (
-                    f"fraction with |network − {truth}| < {k} total uncertainty, {spectra}; a Gaussian gives {gauss}"
+            total = rows[f"{label}_total"].to_numpy(float)
+            known = np.isfinite(rows[f"{label}_pred"] - rows[f"{label}_true"]).to_numpy() & np.isfinite(total)
+            if known.any():
+                n, left = _counts(known)
+                scores[f"{split}_total", label] = Score(
+                    rs.median(total[known]), n, f"median total uncertainty, {spectra}", left
                 )
-                scores[f"{split}_coverage_{k}", label] = Score(value, n, words, left)
+            scores |= _coverage(
+                split, label, rows, total, f"|network − {truth}| < {{}} total uncertainty, {spectra}", ""
+            )
+            # e^s leaves out the errors of the labels that were learned (Eq. 7), so residuals against labels have them besides
+            both = np.hypot(total, rows[f"{label}_true_err"].to_numpy(float))
+            words = f"|network − {truth}| < {{}} of total uncertainty and {truth}'s error in quadrature, {spectra}"
+            scores |= _coverage(split, label, rows, both, words, " with_error")
+    return scores
+
+
+def _counts(used: np.ndarray) -> tuple[int, int]:
+    """Rows that a score is of, and rows that it leaves out."""
+    return int(used.sum()), int((~used).sum())
+
+
+def _coverage(
+    split: str, label: str, rows: pd.DataFrame, sigma: np.ndarray, words: str, name: str
+) -> dict[tuple[str, str], Score]:
+    """Fractions of the rows within 1 and 2 `sigma` (n,) of their label; {} where no row has all three."""
+    predicted, true = (rows[f"{label}_{part}"].to_numpy(float) for part in ("pred", "true"))
+    known = np.isfinite(predicted - true) & np.isfinite(sigma)
+    if not known.any():
+        return {}
+    n, left = _counts(known)
+    scores = {}
+    for k, gauss in ((1, 0.6827), (2, 0.9545)):
+        convention = f"fraction with {words.format(k)}; a Gaussian gives {gauss}"
+        value = rs.coverage(predicted, true, sigma, k)
+        scores[f"{split}_coverage_{k}{name}", label] = Score(value, n, convention, left)
     return scores
 
 
