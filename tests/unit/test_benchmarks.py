@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import bench_refine
 import cost_model
 import jobs
 import observe
@@ -117,3 +118,10 @@ def test_processes_tell_what_they_cost(tmp_path):
     found = {process.command: process for process in observe.processes(tmp_path)}
     assert found.keys() == {None, "where"} and found[None].argv == ["-c", code]
     assert found[None].cpu > 0.05 and found[None].wall >= 0.5 * found[None].cpu
+
+
+def test_without_redrock_refinement_is_measured_and_its_absence_said(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "redrock", None)
+    monkeypatch.setitem(sys.modules, "redrock.targets", None)
+    assert bench_refine.redrock_on([4000.0, 4002.0]) is None
+    assert "redrock: not measured, it is not installed" in capsys.readouterr().out
