@@ -54,5 +54,5 @@ def test_the_literal_command_charges_the_account_and_trains_on_the_gpu_partition
 
 
 def test_sacct_can_tell_the_states_of_jobs_too(site):
-    (site.folder / RUN / "gasnet2/tables/baselines.json").unlink()
-    site.slurm(str(RUN / "gasnet2/tables/baselines.json"), "--slurm-status-command", "sacct").succeeds()
+    (site.folder / RUN / "gasnet2/tables/baselines_sdss_dr16.json").unlink()
+    site.slurm(str(RUN / "gasnet2/tables/baselines_sdss_dr16.json"), "--slurm-status-command", "sacct").succeeds()

@@ -16,7 +16,7 @@ from project import RUN, SLOW, WITH_SLOW, Project, target, training_processes, u
 from resurvey.cluster import queue
 
 LATE, KILLED, CANCELLED = SLOW
-BASELINES = RUN / "gasnet2/tables/baselines.json"
+BASELINES = RUN / "gasnet2/tables/baselines_sdss_dr16.json"
 # One minute at the first try, the shortest limit that Slurm has; then enough. Little memory, so that all fit on any node.
 SHORT = {"runtime": "1 if attempt == 1 else 60", "mem_mb": "500 * attempt"}
 

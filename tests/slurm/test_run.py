@@ -49,9 +49,9 @@ def test_nothing_is_done_twice(literal):
 
 def test_a_refused_request_is_told_before_anything_is_submitted(cluster):
     cluster.site(examples={"slurm_partition": "cppu"})
-    (cluster.folder / RUN / "gasnet2/tables/examples.parquet").unlink()
+    (cluster.folder / RUN / "gasnet2/tables/examples_sdss_dr16.parquet").unlink()
     before = len(cluster.jobs())
-    master = cluster.slurm(str(RUN / "gasnet2/tables/examples.parquet"))
+    master = cluster.slurm(str(RUN / "gasnet2/tables/examples_sdss_dr16.parquet"))
     assert master.code != 0
     assert "cppu" in master.said
     assert "Traceback" not in master.said

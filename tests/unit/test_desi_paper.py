@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from resurvey import cli, files
+from resurvey import cli, files, settings
 from resurvey.figures.make import make
 from resurvey.metrics.baselines import of_shards
 from resurvey.metrics.paper import load_paper
+from resurvey.progress.plan import stages
 
 LABELS = ["STAR", "QSO", "GALAXY"]
 META = {
@@ -133,3 +134,12 @@ def test_table_3_stands_beside_the_sample(tmp_path):
     assert rows["n"].to_dict() == dict.fromkeys(LABELS, 10)
     assert rows["paper_sn_mean"].to_dict() == {"STAR": 19.1, "QSO": 6.54, "GALAXY": 7.53}
     assert rows.loc["QSO", ["paper_z_mean", "paper_z_min", "paper_z_max"]].tolist() == [1.59, 0.06, 4.27]
+
+
+def test_a_run_of_two_surveys_has_examples_and_baselines_of_each():
+    models = {"gasnet2": ["gasnet2_sdss", "gasnet2_desi"]}
+    resolved = settings.load(overrides={"preset": "smoke", "papers": ["gasnet2"], "only_models": models})
+    jobs = [job for stage in stages(resolved) for job in stage.jobs]
+    for rule, kind in (("examples", "parquet"), ("baselines", "json")):
+        files_made = {path for job in jobs if job.rule == rule for path in job.outputs}
+        assert files_made == {f"results/smoke/gasnet2/tables/{rule}_{name}.{kind}" for name in ("sdss_dr16", "desi_edr")}  # fmt: skip

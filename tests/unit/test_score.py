@@ -174,12 +174,10 @@ def test_baselines_command(run, tmp_path):
     )
     result = json.loads(out.read_text())
     assert result["origin"] == "mock" and result["n_train"] == 2 * 13 * 28 and result["n_test"] == 2 * 13 * 6
-    assert (
-        cli.main(
-            ["score", "--paper", "gasnet2", str(run["tidy"]), "--baselines", str(out), "--out", str(tmp_path / "s.csv")]
-        )
-        == 0
-    )
+    another = tmp_path / "another.json"  # those of another dataset's test spectra do not stand beside this one's
+    another.write_text(json.dumps({**result, "dataset": "desi_edr", "trivial": {"average_accuracy": {"all": 0.9}}}))
+    given = ["--baselines", str(another), str(out), "--out", str(tmp_path / "s.csv")]
+    assert cli.main(["score", "--paper", "gasnet2", str(run["tidy"]), *given]) == 0
     row = next(r for r in csv.DictReader((tmp_path / "s.csv").open()) if r["quantity"] == "average_accuracy")
     assert float(row["majority_or_median"]) == pytest.approx(1 / 13)
 

@@ -131,7 +131,7 @@ def damaged_then_again(run: Path, target: Path, name: str, rules: set[str]) -> N
 
 
 def test_a_rotten_shard_is_found_and_made_again(run):
-    shard, target = DATA / "shards/0001.parquet", RUN / "gasnet2/tables/baselines.json"
+    shard, target = DATA / "shards/0001.parquet", RUN / "gasnet2/tables/baselines_sdss_dr16.json"
     before = [(run / path).read_bytes() for path in (shard, target)]
     (run / target).unlink()
     flip(run / shard)

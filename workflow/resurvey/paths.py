@@ -95,8 +95,8 @@ class Paths:
     def table_file(self, model: str) -> str:
         return f"{self.run}/{self.settings['models'][model]['paper']}/tables/{model}.parquet"
 
-    def examples_file(self, paper: str) -> str:
-        return f"{self.run}/{paper}/tables/examples.parquet"
+    def examples_file(self, paper: str, dataset: str) -> str:
+        return f"{self.run}/{paper}/tables/examples_{dataset}.parquet"
 
     def pairs_file(self, paper: str) -> str:
         """Spectra of two classes at the same redshifts."""
@@ -111,11 +111,12 @@ class Paths:
         return f"{self.run}/{self.settings['models'][model]['paper']}/tables/sensitivity_{model}.parquet"
 
     def gradients_file(self, model: str) -> str:
-        """Which pixels of the paper's example spectra decide the class and the redshift that a model gives them."""
+        """Which pixels of its dataset's example spectra decide the class and the redshift that a model gives them."""
         return f"{self.run}/{self.settings['models'][model]['paper']}/tables/gradients_{model}.parquet"
 
-    def baselines_file(self, paper: str) -> str:
-        return f"{self.run}/{paper}/tables/baselines.json"
+    def baselines_file(self, paper: str, dataset: str) -> str:
+        """What needs no network, on one of the paper's datasets."""
+        return f"{self.run}/{paper}/tables/baselines_{dataset}.json"
 
     def models_of(self, paper: str) -> list[str]:
         return [model for model, entry in self.settings["models"].items() if entry["paper"] == paper]
@@ -124,7 +125,7 @@ class Paths:
         return self.models_of(paper)[0]
 
     def dataset_of(self, paper: str) -> str:
-        """The dataset of the paper's first model: its sample figures and baselines are of this one."""
+        """The dataset of the paper's first model."""
         return self.settings["models"][self.first_model(paper)]["dataset"]
 
     def datasets_of(self, paper: str) -> list[str]:

@@ -171,6 +171,12 @@ def of_dataset(file):
     return lambda models: [file(SETTINGS["models"][models[0]]["dataset"])]
 
 
+def examples_of(model):
+    """The example spectra of a model's dataset, in its paper's classes."""
+    entry = SETTINGS["models"][model]
+    return PATHS.examples_file(entry["paper"], entry["dataset"])
+
+
 # What figures are drawn from, by the kinds of resurvey/figures/kinds.py: the files of some models, the figure's own first; or
 # (files that trigger the figure, what its command reads) where these differ.
 FIGURE_INPUTS = {
@@ -178,7 +184,7 @@ FIGURE_INPUTS = {
     "tables": lambda models: [table_file(model) for model in models],
     "gradients": lambda models: [PATHS.gradients_file(models[0])],
     "targets": of_dataset(PATHS.sample_file),
-    "examples": of_paper(PATHS.examples_file),
+    "examples": lambda models: [examples_of(models[0])],
     "pairs": of_paper(PATHS.pairs_file),
     "histories": trained_networks,
     "label_table": lambda models: [table_file(models[0])],

@@ -4,19 +4,19 @@ from resurvey.figures.registry import FIGURES, rooms
 
 
 rule examples:
-    # One spectrum of each class, for the figures that show spectra.
+    # One spectrum of each class of a dataset, for the figures that show spectra.
     input:
-        shards=lambda wildcards: verified(dataset_of(wildcards.paper)),
-        targets=lambda wildcards: f"{RUN}/{dataset_of(wildcards.paper)}/targets.parquet",
+        shards=lambda wildcards: verified(wildcards.dataset),
+        targets=f"{RUN}/{{dataset}}/targets.parquet",
     output:
-        f"{RUN}/{{paper}}/tables/examples.parquet",
+        f"{RUN}/{{paper}}/tables/examples_{{dataset}}.parquet",
     log:
-        f"logs/{SETTINGS['run']}/examples/{{paper}}.log",
+        f"logs/{SETTINGS['run']}/examples/{{paper}}/{{dataset}}.log",
     conda:
         "../../envs/data.yaml"
     params:
-        shards=lambda wildcards: f"{RUN}/{dataset_of(wildcards.paper)}/shards",
-        n_shards=lambda wildcards: n_shards(dataset_of(wildcards.paper)),
+        shards=f"{RUN}/{{dataset}}/shards",
+        n_shards=lambda wildcards: n_shards(wildcards.dataset),
         code=code_digest("figures/examples"),
     shell:
         "resurvey examples --shards {params.shards} --count {params.n_shards} --targets {input.targets} --out {output} 2> {log}"
@@ -89,7 +89,7 @@ rule sensitivity:
 rule gradients:
     # Which pixels of the example spectra decide the class and the redshift that a model gives them.
     input:
-        spectra=f"{RUN}/{{paper}}/tables/examples.parquet",
+        spectra=lambda wildcards: examples_of(wildcards.model),
         networks=lambda wildcards: network_files(wildcards.model),
     output:
         f"{RUN}/{{paper}}/tables/gradients_{{model}}.parquet",
@@ -146,21 +146,21 @@ for paper in SETTINGS["papers"]:
 rule baselines:
     # What a survey gets without these networks: the majority class and median redshift, and PCA with a linear model.
     input:
-        lambda wildcards: verified(dataset_of(wildcards.paper)),
+        lambda wildcards: verified(wildcards.dataset),
     output:
-        f"{RUN}/{{paper}}/tables/baselines.json",
+        f"{RUN}/{{paper}}/tables/baselines_{{dataset}}.json",
     log:
-        f"logs/{SETTINGS['run']}/baselines/{{paper}}.log",
+        f"logs/{SETTINGS['run']}/baselines/{{paper}}/{{dataset}}.log",
     conda:
         "../../envs/data.yaml"
     params:
         settings=lambda wildcards: as_json(
-            classes=classes(first_model(wildcards.paper)),
+            classes=SETTINGS["datasets"][wildcards.dataset].get("classes"),
             seed=SETTINGS["seed"],
             paper=wildcards.paper,
         ),
-        shards=lambda wildcards: f"{RUN}/{dataset_of(wildcards.paper)}/shards",
-        n_shards=lambda wildcards: n_shards(dataset_of(wildcards.paper)),
+        shards=f"{RUN}/{{dataset}}/shards",
+        n_shards=lambda wildcards: n_shards(wildcards.dataset),
         code=code_digest("metrics", "shards/reading"),
     shell:
         "resurvey baselines --shards {params.shards} --count {params.n_shards} --settings {params.settings:q} --out {output} 2> {log}"
@@ -169,7 +169,9 @@ rule baselines:
 rule scorecard:
     input:
         tables=lambda wildcards: [table_file(model) for model in models_of(wildcards.paper)],
-        baselines=f"{RUN}/{{paper}}/tables/baselines.json",
+        baselines=lambda wildcards: [
+            PATHS.baselines_file(wildcards.paper, dataset) for dataset in PATHS.datasets_of(wildcards.paper)
+        ],
         networks=lambda wildcards: [path for model in models_of(wildcards.paper) for path in network_files(model)],
     output:
         report(

@@ -14,7 +14,9 @@ def arguments(parser) -> None:
     )
     parser.add_argument("--truth", metavar="FILE", help="of predicted labels: take the truth from this table of the survey's "
                         "labels, or of those that went into a mock survey (apogee_id, teff, …)")  # fmt: skip
-    parser.add_argument("--baselines", metavar="FILE", help="what the `baselines` command wrote")
+    parser.add_argument(
+        "--baselines", nargs="*", default=[], metavar="FILE", help="what the `baselines` command wrote, one per dataset"
+    )
     parser.add_argument("--json", action="store_true", help="print all numbers at full precision as JSON")
     parser.add_argument("--out", metavar="FILE", help="write the scorecard as CSV")
 
@@ -42,7 +44,7 @@ def run(args) -> None:
         networks.setdefault(network.meta["model"], []).append(network)
     if histories:
         networks[PUBLISHED] = from_keras(histories, paper.networks)
-    baselines = files.read_json(args.baselines) if args.baselines else None
+    baselines = [files.read_json(path) for path in args.baselines]
     rows = card.scorecard(paper, tables, networks, baselines)
     left_out = []
     for table in tables:

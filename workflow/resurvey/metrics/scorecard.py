@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -24,10 +25,13 @@ def survey_words(meta: dict) -> str:
     return "it does not say of which survey" if meta.get("file") else "as published by the authors"
 
 
-def scorecard(paper: Paper, tables: list, networks: dict[str, list[Network]], baselines: dict | None) -> list[dict]:
+def scorecard(
+    paper: Paper, tables: list, networks: dict[str, list[Network]], baselines: Sequence[dict] = ()
+) -> list[dict]:
     """Rows with COLUMNS: for every model all that could be measured, then what the paper prints and could not be.
 
-    tables: of the paper's kind, one per model; networks: by model name; baselines: content of the `baselines` command's file.
+    tables: of the paper's kind, one per model; networks: by model name; baselines: contents of the `baselines`
+    command's files; beside a model stand those of its own dataset.
     Values are unrounded.
     """
     kind = KINDS[paper.kind]
@@ -42,7 +46,7 @@ def scorecard(paper: Paper, tables: list, networks: dict[str, list[Network]], ba
         scores = {**(kind.scores(table, own) if table else {}), **kind.network_scores(trained)}
         printed = own.printed(model, meta)
         base = {"model": model, "head": meta.get("head"), "survey": survey_words(meta)}
-        same_test = baselines if baselines and _same_spectra(baselines, meta) else {}
+        same_test = next((given for given in baselines if _same_spectra(given, meta)), {})
         rows += [
             _row(key, score, printed.get(key), _beside(same_test, paper, key), base) for key, score in scores.items()
         ]

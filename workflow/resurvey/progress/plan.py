@@ -136,8 +136,12 @@ def _tables(paths: Paths) -> Iterator[Job]:
         figures = paths.settings["papers"][paper]["figures"]
         drawn = paths.figure_names(paper)
         kinds = {(kind, paths.figure_models(paper, name)[0]) for name in drawn for kind in FIGURES[figures[name].get("figure", name)].kinds}  # fmt: skip
-        if any(kind in ("examples", "gradients") for kind, _ in kinds):
-            yield Job("examples", (paper,), (paths.examples_file(paper),), f"{paths.logs}/examples/{paper}.log")
+        shown = {
+            paths.settings["models"][model]["dataset"] for kind, model in kinds if kind in ("examples", "gradients")
+        }
+        for dataset in sorted(shown):
+            log = f"{paths.logs}/examples/{paper}/{dataset}.log"
+            yield Job("examples", (paper, dataset), (paths.examples_file(paper, dataset),), log)
         if any(kind == "pairs" for kind, _ in kinds):
             yield Job("pairs", (paper,), (paths.pairs_file(paper),), f"{paths.logs}/pairs/{paper}.log")
         if any(kind == "star" for kind, _ in kinds):
@@ -145,7 +149,9 @@ def _tables(paths: Paths) -> Iterator[Job]:
         for rule, file in (("sensitivity", paths.sensitivity_file), ("gradients", paths.gradients_file)):
             for model in sorted(model for kind, model in kinds if kind == rule):
                 yield Job(rule, (paper, model), (file(model),), f"{paths.logs}/{rule}/{paper}/{model}.log")
-        yield Job("baselines", (paper,), (paths.baselines_file(paper),), f"{paths.logs}/baselines/{paper}.log")
+        for dataset in paths.datasets_of(paper):
+            log = f"{paths.logs}/baselines/{paper}/{dataset}.log"
+            yield Job("baselines", (paper, dataset), (paths.baselines_file(paper, dataset),), log)
 
 
 def _figures(paths: Paths) -> Iterator[Job]:
