@@ -56,6 +56,9 @@ def assess(asked: Asked) -> str:
     names = [one["model"] for one in abouts]
     if len(set(names)) < len(names):
         raise ResurveyError(f"--model: {', '.join(names)}: two have one name; give models of different names")
+    if asked.mocks:
+        _check_mocks(asked.mocks, abouts[0])
+    library = libraries.load(asked.templates) if asked.templates else None
     rows, unused = {}, []
     for model, one in zip(asked.models, abouts, strict=True):
         table, lost = _rows(asked, model, one, given, out)
@@ -71,8 +74,8 @@ def assess(asked: Asked) -> str:
     first = rows[names[0]]
     bad = assessment.worst(first)
     drawn = spectra.as_they_are(paths, set(bad["spectrum_id"]))
-    if asked.templates:
-        suspects = spectra.at_label(bad, drawn, libraries.load(asked.templates))
+    if library is not None:
+        suspects = spectra.at_label(bad, drawn, library)
         suspects = suspects[suspects["better"] > SUSPECT]
         tables["labels"] = suspects[[*KEPT, "better", "pixels"]]
         _save(single_spectra.draw(suspects, drawn, "Labels that look wrong"), out / "labels.png")
@@ -125,10 +128,9 @@ def _rows(
     labels = assessment.own_labels(predictions) if given is None else given
     found = assessment.labelled(labels, predictions)
     lost = labels[~labels["spectrum_id"].isin(found["spectrum_id"])]
-    reasons = lost["spectrum_id"].map(refused.drop_duplicates("spectrum_id").set_index("spectrum_id")["reason"])
-    lost = pd.DataFrame(
-        {"model": one["model"], "spectrum_id": lost["spectrum_id"], "reason": reasons.fillna("is in none of the files")}
-    )
+    known = dict(zip(refused["spectrum_id"], refused["reason"], strict=True))
+    reasons = [known.get(name, "is in none of the files") for name in lost["spectrum_id"]]
+    lost = pd.DataFrame({"model": one["model"], "spectrum_id": lost["spectrum_id"], "reason": reasons})
     return found, lost
 
 
@@ -142,15 +144,19 @@ def _listed(table: pd.DataFrame) -> pd.DataFrame:
     return table[[name for name in [*KEPT, "chi2", "dchi2"] if name in table]]
 
 
-def _mocks(asked: Asked, paths: list[Path], rows: pd.DataFrame, one: dict, out: Path) -> pd.DataFrame:
-    """Draw the mock spectra beside the real ones; the numbers of it."""
-    said = metadata(asked.mocks)
+def _check_mocks(shards: Sequence[str], one: dict) -> None:
+    """Raises ResurveyError for shards that a model's real spectra cannot be compared with."""
+    said = metadata(shards)
     if said["grid"] != one["grid"]:
         raise ResurveyError(
             f"--mocks: are on another grid than {one['model']}; give shards of the dataset that it is trained on"
         )
     if said["origin"] != "mock":
-        raise ResurveyError(f"--mocks {asked.mocks[0]}: is of real spectra")
+        raise ResurveyError(f"--mocks {shards[0]}: is of real spectra")
+
+
+def _mocks(asked: Asked, paths: list[Path], rows: pd.DataFrame, one: dict, out: Path) -> pd.DataFrame:
+    """Draw the mock spectra beside the real ones; the numbers of it."""
     counted = rows[rows["sn_median"].astype(float) > 0].groupby("true").head(COUNTED)
     seen = spectra.on_grid(paths, one, set(counted["spectrum_id"]), one["grid"]["pixels"])
     place = counted.set_index("spectrum_id").loc[seen.spectrum_id]
@@ -158,9 +164,7 @@ def _mocks(asked: Asked, paths: list[Path], rows: pd.DataFrame, one: dict, out: 
     real = likeness.Sample(seen.flux, seen.ivar, place["true"].to_numpy(), z, place["sn_median"].to_numpy(float))
     data = likeness.compare(real, read_mocks(asked.mocks), Grid.from_settings(one["grid"]).wavelength)
     left = len(rows) - len(real.sn)
-    words = (
-        f"mock: {said['release']}; real: {len(real.sn)} labelled spectra, {left} more without errors or S/N left out"
-    )
+    words = f"mock: {metadata(asked.mocks)['release']}; real: {len(real.sn)} labelled spectra, {left} more without errors or S/N left out"
     _save(beside.draw(data, words), out / "mocks.png")
     return data
 
