@@ -7,11 +7,15 @@ VENV := .venv
 READY := $(VENV)/.ready
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
-.PHONY: demo demo-4most demo-desi demo-appendices smoke test test-slurm lint bench clean
+# A run is a preset; `smoke` is every rule of the demo in small, for CI. A kind of survey adds one of both.
+KINDS := 4most desi appendices
+RUNS := $(foreach size,demo smoke,$(size) $(KINDS:%=$(size)-%))
+
+.PHONY: $(RUNS) test test-slurm lint bench clean
 .DEFAULT_GOAL := demo
 
 # On a terminal a progress bar per stage; in a log one line per finished job.
-demo demo-4most demo-desi demo-appendices smoke: $(READY)
+$(RUNS): $(READY)
 	@if [ -t 2 ]; then look="--logger rich"; else look="--quiet rules host reason"; fi; \
 	$(IN_VENV) snakemake --cores $(CORES) --rerun-incomplete --config preset=$(subst -,_,$@) $$look
 	@$(IN_VENV) resurvey where --preset $(subst -,_,$@)

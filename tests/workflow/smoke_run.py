@@ -1,5 +1,6 @@
 """Snakemake as a user starts it, and one finished run of the smoke preset for all workflow tests."""
 
+import csv
 import functools
 import os
 import re
@@ -10,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from conftest import ROOT
+from resurvey import cli, settings
+from resurvey.paths import Paths
 
 RUN = Path("results/smoke")
 
@@ -58,18 +62,49 @@ def jobs(result: subprocess.CompletedProcess) -> dict[str, int]:
     }
 
 
-def finished(factory) -> Path:
-    """The folder of a finished run; `factory` is pytest's tmp_path_factory. Made once for all modules: change a copy."""
-    return _finished(factory.getbasetemp())
+def finished(factory, preset: str = "smoke") -> Path:
+    """The folder of a preset's finished run; `factory` is pytest's tmp_path_factory. Made once for all modules: change a copy."""
+    return _finished(factory.getbasetemp(), preset)
 
 
 @functools.cache
-def _finished(base: Path) -> Path:
-    folder = base / "finished"
+def _finished(base: Path, preset: str) -> Path:
+    folder = base / f"finished_{preset}"
     folder.mkdir()
-    result = snakemake(folder)
+    result = snakemake(folder, config=f"preset={preset}")
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return folder
+
+
+def drawn(folder: Path, preset: str, paper: str = "gasnet2") -> set[str]:
+    """The figures of a paper in a finished run, each of which is there as PDF, PNG and CSV."""
+    paths = Paths(settings.load(ROOT / "config.yaml", {"preset": preset}))
+    for name in paths.figure_names(paper):
+        for kind in ("pdf", "png", "csv"):
+            assert (folder / paths.figure_file(paper, name, kind)).stat().st_size > 100, name
+    return set(paths.figure_names(paper))
+
+
+def rows(folder: Path, table: str) -> list[dict[str, str]]:
+    """The rows of a CSV file of a run."""
+    with open(folder / table, newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def printed(folder: Path, preset: str, paper: str = "gasnet2") -> dict[tuple[str, str], str]:
+    """{(quantity, class): the number that the paper prints} of a run's scorecard."""
+    return {
+        (row["quantity"], row["class"]): row["paper"]
+        for row in rows(folder, f"results/{preset}/{paper}/scorecard.csv")
+        if row["paper"]
+    }
+
+
+def predicted(file: Path, model: Path, out: Path) -> tuple[int, list[str]]:
+    """Spectra of a file that `resurvey predict` measured, and the reasons for those that it left out."""
+    assert cli.main(["predict", str(file), "--model", str(model), "--out", str(out)]) == 0
+    rejected = pq.read_table(out.with_suffix(".rejected.parquet"))
+    return pq.read_metadata(out).num_rows, rejected["reason"].to_pylist()
 
 
 def copy(run: Path, to: Path) -> Path:
