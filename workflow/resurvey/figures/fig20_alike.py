@@ -159,7 +159,7 @@ def _panel(axis, rows: pd.DataFrame, labels: list[str], at: float, known: list[s
         axis.plot(mean["x"], mean["value"], color=colour, lw=0.9, label=f"{label}, mean of {mean['n'].iloc[0]}{oii}")
         values = np.r_[single["value"][single["error"] > 0], mean["value"].dropna()]
         low, high = np.quantile(values, (0.01, 0.985))
-        tops.append(max(high, mean["value"].max()))
+        tops.append(max(high, mean["value"].quantile(0.997)))  # a cosmic ray is no line
         bottoms.append(low)
     first, last = rows["x"].min(), rows["x"].max()
     reach = max(tops) - min(bottoms)
@@ -167,7 +167,9 @@ def _panel(axis, rows: pd.DataFrame, labels: list[str], at: float, known: list[s
     spectra.mark(axis, LINES, at, first, last)
     chi2 = rows[rows["what"] == "chi2"].set_index("label")["value"]
     one, other = labels
-    words = rf"$\chi^2$ per pixel of pairs: {one} {chi2[f'{one} {one}']:.2f}, {other} {chi2[f'{other} {other}']:.2f}, one of each {chi2[f'{one} {other}']:.2f}"
+    named = ((one, f"{one} {one}"), (other, f"{other} {other}"), ("one of each", f"{one} {other}"))
+    values = ", ".join(f"{name} {'–' if np.isnan(chi2[key]) else format(chi2[key], '.2f')}" for name, key in named)
+    words = rf"$\chi^2$ per pixel of pairs: {values}"
     axis.set_title(f"z = {at:g}", loc="left", pad=3)
     axis.set_title(words, loc="right", fontsize=7, pad=3)
     axis.legend(loc="lower right")  # spectra of red galaxies rise to the right
