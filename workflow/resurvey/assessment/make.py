@@ -1,8 +1,7 @@
 """An assessment: predictions of labelled spectra by some models, their tables and figures in one folder."""
 
 import argparse
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from resurvey.shards.reading import iterate, metadata
 from resurvey.simulate.templates import libraries
 
 SUSPECT = 50.0  # by this χ² must our class and redshift fit better for a label to be listed
-MOCKS = 30000  # mock spectra, of all shards together, among which partners are looked for
+MOCKS = 12000  # mock spectra, of all shards together, among which partners are looked for
 KEPT = ["spectrum_id", "set", "true", "z_true", "class", "class_prob", "z_ours", "off", "sn_median"]
 COUNTED = 2000  # real spectra of each class that are set beside mocks
 
@@ -52,53 +51,59 @@ def assess(asked: Asked) -> str:
     """
     paths, out = expand(asked.files), Path(asked.out)
     given = assessment.read_labels(asked.labels) if asked.labels else None
+    models = _models(asked)
+    library = libraries.load(asked.templates) if asked.templates else None
+    rows, unused = {}, []
+    for name, one in models.items():
+        rows[name], lost = _rows(asked, one, given, out)
+        unused.append(lost)
+    measures = {"classes": assessment.class_table, "redshifts": assessment.redshift_table, "sn": assessment.sn_table, "worst": _worst}  # fmt: skip
+    tables = {what: _beside(rows, measure) for what, measure in measures.items()}
+    tables["unused"] = pd.concat(unused, ignore_index=True)
+    tables |= _pictures(asked, paths, rows, next(iter(models.values())), library)
+    for what, table in tables.items():
+        _write(table, out / f"{what}.csv")
+    with files.atomic(out / "rows.parquet") as part:
+        _beside(rows, lambda table: table).to_parquet(part)
+    said = {"models": list(models), "spectra": len(next(iter(rows.values()))), "files": len(paths), "labels": asked.labels,
+            "templates": asked.templates, "mocks": asked.mocks, "code_version": __version__}  # fmt: skip
+    files.write_json(said, out / "assessment.json")
+    shown = {"classes": "Classes", "redshifts": "Redshifts", "sn": "By S/N", "worst": "Wrong classes and outliers", "labels": "Labels that look wrong"}  # fmt: skip
+    text = [f"{title}\n\n{assessment.markdown(tables[what])}\n" for what, title in shown.items() if what in tables]
+    return "\n".join(
+        [*text, f"{out}: {said['spectra']} labelled spectra; {len(unused[0])} labels without a prediction"]
+    )
+
+
+def _models(asked: Asked) -> dict[str, dict]:
+    """What is known of the models, by name. Raises ResurveyError where they, or the mocks, do not go together."""
     abouts = [about(model) for model in asked.models]
     names = [one["model"] for one in abouts]
     if len(set(names)) < len(names):
         raise ResurveyError(f"--model: {', '.join(names)}: two have one name; give models of different names")
     if asked.mocks:
         _check_mocks(asked.mocks, abouts[0])
-    library = libraries.load(asked.templates) if asked.templates else None
-    rows, unused = {}, []
-    for model, one in zip(asked.models, abouts, strict=True):
-        table, lost = _rows(asked, model, one, given, out)
-        rows[one["model"]] = table
-        unused.append(lost)
-    tables = {
-        "classes": _beside({name: assessment.class_table(table) for name, table in rows.items()}),
-        "redshifts": _beside({name: assessment.redshift_table(table) for name, table in rows.items()}),
-        "sn": _beside({name: assessment.sn_table(table) for name, table in rows.items()}),
-        "worst": _beside({name: _listed(assessment.worst(table)) for name, table in rows.items()}),
-        "unused": pd.concat(unused, ignore_index=True),
-    }
-    first = rows[names[0]]
+    return dict(zip(names, abouts, strict=True))
+
+
+def _pictures(
+    asked: Asked, paths: list[Path], rows: dict[str, pd.DataFrame], one: dict, library
+) -> dict[str, pd.DataFrame]:
+    """Draw all models at a glance, the errors of the first (`one`) and mocks beside its spectra; the tables behind what is drawn anew."""
+    out, first, tables = Path(asked.out), rows[one["model"]], {}
+    words = f"{len(first)} labelled spectra; {one['model']} was trained on {one['origin']} spectra"
+    _save(overview.draw(rows, words), out / "overview.png")
     bad = assessment.worst(first)
     drawn = spectra.as_they_are(paths, set(bad["spectrum_id"]))
+    _save(single_spectra.draw(bad, drawn, "Wrong classes and redshift outliers"), out / "worst.png")
     if library is not None:
         suspects = spectra.at_label(bad, drawn, library)
         suspects = suspects[suspects["better"] > SUSPECT]
         tables["labels"] = suspects[[*KEPT, "better", "pixels"]]
         _save(single_spectra.draw(suspects, drawn, "Labels that look wrong"), out / "labels.png")
-    words = f"{len(first)} labelled spectra; {names[0]} was trained on {abouts[0]['origin']} spectra"
-    _save(overview.draw(rows, words), out / "overview.png")
-    _save(single_spectra.draw(bad, drawn, "Wrong classes and redshift outliers"), out / "worst.png")
     if asked.mocks:
-        tables["mocks"] = _mocks(asked, paths, first, abouts[0], out)
-    for name, table in tables.items():
-        _write(table, out / f"{name}.csv")
-    whole = pd.concat([table.assign(model=name) for name, table in rows.items()], ignore_index=True)
-    with files.atomic(out / "rows.parquet") as part:
-        whole.to_parquet(part)
-    said = {"models": names, "spectra": len(first), "files": len(paths), "labels": asked.labels, "templates": asked.templates, "code_version": __version__}  # fmt: skip
-    files.write_json(said, out / PRODUCT)
-    shown = [f"{name}\n\n{assessment.markdown(tables[name])}\n" for name in ("classes", "redshifts", "sn", "worst")]
-    shown += [f"labels that look wrong\n\n{assessment.markdown(tables['labels'])}\n"] if "labels" in tables else []
-    return "\n".join(
-        [*shown, f"{out}: {len(first)} labelled spectra, {len(tables['unused'])} labels without a prediction"]
-    )
-
-
-PRODUCT = "assessment.json"
+        tables["mocks"] = _mocks(asked.mocks, paths, first, one, out)
+    return tables
 
 
 def about(model: str) -> dict:
@@ -110,17 +115,20 @@ def about(model: str) -> dict:
             f"--model {model}: gives stellar labels; assessed are models that give star, galaxy or quasar"
         )
     heads = [one["architecture"]["head"]["kind"] for one in found if one["role"] == "redshift"]
-    return {**found[0], "model": name, "refinable": bool(heads) and all(kind == "bins" for kind in heads)}
+    return {
+        **found[0],
+        "model": name,
+        "path": model,
+        "refinable": bool(heads) and all(kind == "bins" for kind in heads),
+    }
 
 
-def _rows(
-    asked: Asked, model: str, one: dict, given: pd.DataFrame | None, out: Path
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _rows(asked: Asked, one: dict, given: pd.DataFrame | None, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(rows of the labels that a model predicts, `model, spectrum_id, reason` of the others)."""
     table = out / f"{one['model']}.parquet"
     refine = asked.templates if one["refinable"] else None
     options = {"engine": asked.engine, "passes": None, "velocity": None, "refine": refine, "threads": asked.threads}
-    if predict.run(argparse.Namespace(files=asked.files, model=model, out=str(table), **options)):
+    if predict.run(argparse.Namespace(files=asked.files, model=one["path"], out=str(table), **options)):
         reasons = files.read_table(table.with_suffix(".rejected.parquet"))["reason"].to_pylist()
         raise ResurveyError(f"none of the spectra can be used; the first: {reasons[0] if reasons else 'there is none'}")
     predictions = files.read_table(table).to_pandas()
@@ -134,13 +142,15 @@ def _rows(
     return found, lost
 
 
-def _beside(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The tables of all models below each other."""
-    tables = [table.assign(model=name)[["model", *table.columns]] for name, table in parts.items()]
-    return pd.concat(tables, ignore_index=True)
+def _beside(rows: dict[str, pd.DataFrame], measure: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """A table of each model's rows below each other."""
+    tables = {name: measure(table) for name, table in rows.items()}
+    whole = [table.assign(model=name)[["model", *table.columns]] for name, table in tables.items()]
+    return pd.concat(whole, ignore_index=True)
 
 
-def _listed(table: pd.DataFrame) -> pd.DataFrame:
+def _worst(rows: pd.DataFrame) -> pd.DataFrame:
+    table = assessment.worst(rows)
     return table[[name for name in [*KEPT, "chi2", "dchi2"] if name in table]]
 
 
@@ -155,16 +165,16 @@ def _check_mocks(shards: Sequence[str], one: dict) -> None:
         raise ResurveyError(f"--mocks {shards[0]}: is of real spectra")
 
 
-def _mocks(asked: Asked, paths: list[Path], rows: pd.DataFrame, one: dict, out: Path) -> pd.DataFrame:
+def _mocks(shards: Sequence[str], paths: list[Path], rows: pd.DataFrame, one: dict, out: Path) -> pd.DataFrame:
     """Draw the mock spectra beside the real ones; the numbers of it."""
     counted = rows[rows["sn_median"].astype(float) > 0].groupby("true").head(COUNTED)
     seen = spectra.on_grid(paths, one, set(counted["spectrum_id"]), one["grid"]["pixels"])
     place = counted.set_index("spectrum_id").loc[seen.spectrum_id]
     z = np.where(place["true"] == "STAR", 0.0, place["z_true"].to_numpy(float))
     real = likeness.Sample(seen.flux, seen.ivar, place["true"].to_numpy(), z, place["sn_median"].to_numpy(float))
-    data = likeness.compare(real, read_mocks(asked.mocks), Grid.from_settings(one["grid"]).wavelength)
+    data = likeness.compare(real, read_mocks(shards), Grid.from_settings(one["grid"]).wavelength)
     left = len(rows) - len(real.sn)
-    words = f"mock: {metadata(asked.mocks)['release']}; real: {len(real.sn)} labelled spectra, {left} more without errors or S/N left out"
+    words = f"mock: {metadata(shards)['release']}; real: {len(real.sn)} labelled spectra, {left} more without errors or S/N left out"
     _save(beside.draw(data, words), out / "mocks.png")
     return data
 
@@ -197,4 +207,4 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 
 def _save(figure, path: Path) -> None:
     with files.atomic(path) as part:
-        figure.savefig(part, dpi=150, metadata={"Title": json.dumps(path.stem)})
+        figure.savefig(part, dpi=150, metadata={"Title": path.stem})

@@ -37,11 +37,13 @@ def as_they_are(paths: Sequence[Path], wanted: set[str]) -> dict[str, Spectrum]:
 
 def on_grid(paths: Sequence[Path], about: dict, wanted: set[str], pixels: int) -> OnGrid:
     """Some of the spectra in files on the grid of a model (`about`: a model.json), without those whose files give no errors."""
-    prepare, names, flux, ivar = preparer(about), [], [], []
+    prepare, left = preparer(about), set(wanted)
+    names, flux, ivar = [], [], []
     for path in paths:
         for one in read_all(path):
-            if not isinstance(one, Spectrum) or one.spectrum_id not in wanted or one.spectrum_id in names:
+            if not isinstance(one, Spectrum) or one.spectrum_id not in left:
                 continue
+            left.remove(one.spectrum_id)
             ready = prepare([one])[0]
             if not isinstance(ready, str) and ready.ivar is not None:
                 names.append(one.spectrum_id)
