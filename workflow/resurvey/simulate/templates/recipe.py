@@ -158,22 +158,31 @@ class Mix:
 
 _BULGE = {"none": 0.5, "weak": 0.3, "forming": 0.2}
 _OLD = {"none": 0.8, "weak": 0.2}
-_QUASARS = Quasars(hosts=0.5)  # with more host light than that SDSS's pipeline says GALAXY
-MIXES = {
-    # One recipe a class, as they are.
-    "plain": {name: Mix(((1.0, recipe),)) for name, recipe in SDSS_LIKE.items()},
-    # More of what networks find hard: faint stars; galaxies nearby, some of them bulges within z = 0.02 whose spectra are like those of
-    # stars, and faint passive ones far away; broad lines under a galaxy's light.
-    "hard": {
+_QUASARS = Quasars(hosts=0.5)
+
+
+def _hard(quasars: Quasars, broad_halpha: tuple[float, float]) -> dict[str, Mix]:
+    """More of what networks find hard: faint stars; galaxies nearby, some of them bulges within z = 0.02 whose spectra are like those
+    of stars, and faint passive ones far away; broad lines under a galaxy's light."""
+    lines = {"broad_halpha": broad_halpha, "low": 0.0}
+    return {
         "STAR": Mix(((0.8, SDSS_LIKE["STAR"]), (0.2, Recipe(Stars(), SignalToNoise(6.0, 0.6, (0.8, 80.0)))))),
         "GALAXY": Mix((
-            (0.35, Recipe(Galaxies(broad=0.15), SignalToNoise(10.0, 0.85, (0.8, 80.0)))),
-            (0.25, Recipe(Galaxies(broad=0.30, z=(0.0005, 0.25), low=0.0), SignalToNoise(18.0, 0.7, (0.8, 80.0)))),
+            (0.35, Recipe(Galaxies(broad=0.15, broad_halpha=broad_halpha), SignalToNoise(10.0, 0.85, (0.8, 80.0)))),
+            (0.25, Recipe(Galaxies(broad=0.30, z=(0.0005, 0.25), **lines), SignalToNoise(18.0, 0.7, (0.8, 80.0)))),
             (0.15, Recipe(Galaxies(lines=_BULGE, passive=0.9, stacked=0.0, z=(0.0005, 0.02), low=0.0), SignalToNoise(30.0, 0.8, (0.8, 80.0)))),
             (0.25, Recipe(Galaxies(lines=_OLD, passive=0.9, z=(0.15, 0.8), low=0.0), SignalToNoise(5.0, 0.6, (0.8, 80.0)))),
         )),
-        "QSO": Mix(((0.7, Recipe(_QUASARS, SignalToNoise(8.0, 0.9, (0.8, 80.0)))), (0.3, Recipe(_QUASARS, SignalToNoise(3.0, 0.5, (0.8, 80.0)))))),
-    },
+        "QSO": Mix(((0.7, Recipe(quasars, SignalToNoise(8.0, 0.9, (0.8, 80.0)))), (0.3, Recipe(quasars, SignalToNoise(3.0, 0.5, (0.8, 80.0)))))),
+    }  # fmt: skip
+
+
+MIXES = {
+    # One recipe a class, as they are.
+    "plain": {name: Mix(((1.0, recipe),)) for name, recipe in SDSS_LIKE.items()},
+    "hard": _hard(_QUASARS, (30.0, 0.2)),
+    # The same with active nuclei of any share of the light, where galaxies pass into quasars.
+    "border": _hard(Quasars(hosts=0.85), (50.0, 0.4)),
     # Redshifts and S/N as of Table 1 of Zhong et al. (2024), subclasses in equal parts: a set to choose on, drawn apart.
     "table1": {
         "STAR": Mix(((1.0, Recipe(Stars(), SignalToNoise(31.0, 0.8, (0.8, 80.0)))),)),
