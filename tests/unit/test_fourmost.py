@@ -19,7 +19,7 @@ from resurvey.simulate import fourmost
 from resurvey.simulate.templates import libraries, registry
 from resurvey.stages import worker
 from resurvey.surveys import registry as readers
-from resurvey.surveys.fourmost_layout import FLUX_SCALE
+from resurvey.surveys.fourmost_layout import FLUX_SCALE, USED_SKY
 
 RELEASE = "fourmost_mock"
 OPTIONS = mock_archives.ARCHIVES[RELEASE].options
@@ -208,6 +208,20 @@ def test_shards_hold_what_the_files_hold(shards, archive):
             assert ((ivar > 0) == good).mean() > 0.999
             compared += 1
     assert compared > 20
+
+
+def test_noise_of_the_sky_is_that_of_the_errors(archive):
+    """Sky fibres hold noise alone. A fibre's own level of noise is off by up to a quarter in χ²: few fibres, so wide limits."""
+    pull = []
+    for path in sorted((archive / "fourmost" / "l1").rglob("*.fits")):
+        with fits.open(path) as hdus:
+            sky = hdus["FIBINFO"].data["FIB_USE"] == USED_SKY
+            flux, error, quality = (hdus[name].data[sky] for name in ("FLUX", "ERR_FLUX", "QUAL"))
+        good = (quality == 0) & (error > 0)
+        pull.append(flux[good] / error[good])
+    pull = np.concatenate(pull)
+    assert len(pull) > 8000 and np.median(pull**2) == pytest.approx(0.455, rel=0.3)
+    assert abs(np.median(pull)) < 0.1
 
 
 def test_reader_takes_whole_files_and_leaves_out_the_sky(archive):
