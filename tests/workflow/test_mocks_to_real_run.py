@@ -75,7 +75,7 @@ def test_the_report_shows_them(run):
     assert "assessment_real/mocks.png" in text and "Labels that look wrong" in text
 
 
-def test_nothing_is_left_to_do_and_other_labels_redo_the_assessment_alone(run, config, tmp_path):
+def test_nothing_is_left_to_do_and_other_labels_redo_the_assessment_alone(run, config):
     def asked(given):
         said = snakemake(run, "-n", config=given)
         assert said.returncode == 0, said.stdout + said.stderr

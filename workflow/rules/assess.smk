@@ -1,5 +1,7 @@
 # Assessments: the models of a paper on labelled spectra that are no part of a dataset, such as real ones for networks that saw mocks alone.
 
+import shlex
+
 ASSESSED = {  # file: what the report calls it
     "overview.png": "Confusion and redshift errors",
     "worst.png": "Wrong classes and redshift outliers",
@@ -11,9 +13,36 @@ ASSESSED = {  # file: what the report calls it
 }
 
 
-def assessed_mocks(paper):
-    """Shards of the mock spectra that the first model was trained on; none where these are real."""
-    return shard_files(dataset_of(paper))[:10] if ARCHIVE["origin"] == "mock" else []
+# What an assessment is made with, beside what predictions are made with.
+ASSESSMENT = (
+    *(
+        "assessment",
+        "commands/assess",
+        "commands/predict",
+        "figures/assessment",
+        "figures/likeness",
+        "figures/single_spectra",
+    ),
+    *(
+        "inference/own",
+        "inference/prepare",
+        "inference/refine",
+        "metrics/assessment",
+        "metrics/likeness",
+        "metrics/redshift",
+    ),
+    *("simulate/templates/libraries", "surveys"),
+)
+
+
+def assessed_mocks(model):
+    """Shards of the mock spectra that a model was trained on, ten at most; none where these are real."""
+    return shard_files(SETTINGS["models"][model]["dataset"])[:10] if ARCHIVE["origin"] == "mock" else []
+
+
+def option(name, value):
+    """An option of a command where there is a value."""
+    return f"--{name} {shlex.quote(value)}" if value else ""
 
 
 for paper, name in PATHS.assessments():
@@ -29,7 +58,7 @@ for paper, name in PATHS.assessments():
             templates=entry["templates"] or [],
             networks=[file for model in models for file in network_files(model)],
             calibration=[file for model in models for file in calibration_of(model)],
-            mocks=assessed_mocks(paper),
+            mocks=assessed_mocks(models[0]),
         output:
             *(
                 (
@@ -51,26 +80,16 @@ for paper, name in PATHS.assessments():
             "../../envs/networks.yaml"
         threads: 1
         resources:
-            gpu=1,
+            gpu=int(SETTINGS["engine"] == "cuda"),  # some thousand spectra: a CPU does them in a minute or two
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
         params:
             folder=folder,
             models=[f"{RUN}/models/{model}" for model in models],
-            labels=f"--labels {entry['labels']}" if entry["labels"] else "",
-            templates=f"--templates {entry['templates']}" if entry["templates"] else "",
+            labels=option("labels", entry["labels"]),
+            templates=option("templates", entry["templates"]),
             mocks=lambda wildcards, input: f"--mocks {input.mocks}" if input.mocks else "",
             engine=SETTINGS["engine"],
-            code=code_digest(
-                *INFERENCE[False],
-                *(
-                    "assessment",
-                    "commands/assess",
-                    "inference/own",
-                    "inference/refine",
-                    "metrics/assessment",
-                    "metrics/likeness",
-                ),
-                *("figures/assessment", "figures/likeness", "figures/single_spectra", "surveys"),
-            ),
+            code=code_digest(*INFERENCE[False], *ASSESSMENT),
         shell:
             "resurvey assess {input.spectra:q} --model {params.models} --out {params.folder} {params.labels} {params.templates}"
             " {params.mocks} --engine {params.engine} --threads {threads} > {log} 2>&1"

@@ -9,7 +9,7 @@ from resurvey.figures import style
 from resurvey.metrics import assessment
 
 COLOURS = {assessment.TRUE_CLASS: "0.55", assessment.NETWORK: style.HIGH, assessment.REFINED: style.LOW}
-SMALLEST = 1e-6  # |Δ ln(1+z)| at the left end of the axis
+SMALLEST, LARGEST = 1e-6, 5.0  # |Δ ln(1+z)| at the ends of the axis
 
 
 def draw(models: dict[str, pd.DataFrame], words: str) -> Figure:
@@ -46,7 +46,7 @@ def _errors(axis, rows: pd.DataFrame, kind: str) -> None:
     """Which fraction has an error below each value; what does not reach 1 at the right end has no redshift of its class."""
     axis.set(
         xscale="log",
-        xlim=(SMALLEST, 5),
+        xlim=(SMALLEST, LARGEST),
         ylim=(0, 1.02),
         xlabel=r"$|\Delta\ln(1+z)|$",
         ylabel="fraction below",
@@ -57,7 +57,9 @@ def _errors(axis, rows: pd.DataFrame, kind: str) -> None:
         return
     for how, z in assessment.methods(rows).items():
         d = np.sort(np.maximum(assessment.off(rows, z), SMALLEST))
-        axis.step(np.r_[SMALLEST, d], np.arange(len(d) + 1) / len(d), where="post", color=COLOURS[how], label=how)
+        d = d[np.isfinite(d)]
+        share = np.r_[np.arange(len(d) + 1), len(d)] / len(rows)
+        axis.step(np.r_[SMALLEST, d, LARGEST], share, where="post", color=COLOURS[how], label=how)
     for limit, word in ((assessment.GOOD[kind], "good"), (assessment.FAR[kind], "outlier")):
         axis.axvline(limit, color="0.3", lw=0.6, ls=":")
         axis.annotate(f"{word} {limit:g}", (limit, 0.03), rotation=90, fontsize=6, ha="right", va="bottom", color="0.3")
