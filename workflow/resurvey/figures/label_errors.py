@@ -97,10 +97,12 @@ def _panel(axis, drawn: pd.DataFrame, all_bins: pd.DataFrame) -> None:
 
 
 def _reach(drawn: pd.DataFrame) -> tuple[float, float]:
-    """Limits of y that show the errors of all but the worst bins."""
-    size = (drawn["mae"] + drawn["total"].fillna(0)).to_numpy(float)
-    top = 1.55 * float(np.nanquantile(size, 0.95)) if len(size) else 1.0
-    return -0.35 * top, top
+    """Limits of y that show every error, and the bars of all but the worst bins, below a corner for the label."""
+    if drawn.empty:
+        return -0.35, 1.0
+    error, bar = drawn["mae"].to_numpy(float), drawn["total"].fillna(0).to_numpy(float)
+    top = max(1.5 * float(np.nanquantile(error + bar, 0.95)), 1.45 * float(np.nanmax(error)))
+    return -max(0.1 * top, 1.15 * float(np.nanquantile(bar - error, 0.95))), top
 
 
 class _Inner(MaxNLocator):
