@@ -1,7 +1,5 @@
 # Assessments: the models of a paper on labelled spectra that are no part of a dataset, such as real ones for networks that saw mocks alone.
 
-import shlex
-
 ASSESSED = {  # file: what the report calls it
     "overview.png": "Confusion and redshift errors",
     "worst.png": "Wrong classes and redshift outliers",
@@ -35,19 +33,9 @@ ASSESSMENT = (
 )
 
 
-def assessed_mocks(model):
-    """Shards of the mock spectra that a model was trained on, ten at most; none where these are real."""
-    return shard_files(SETTINGS["models"][model]["dataset"])[:10] if ARCHIVE["origin"] == "mock" else []
-
-
-def option(name, value):
-    """An option of a command where there is a value."""
-    return f"--{name} {shlex.quote(value)}" if value else ""
-
-
 for paper, name in PATHS.assessments():
     entry = SETTINGS["assess"][name]
-    folder, models = PATHS.assessment_folder(paper, name), PATHS.assessed_models(name, paper)
+    models = PATHS.assessed_models(name, paper)
 
     rule:
         name:
@@ -83,7 +71,7 @@ for paper, name in PATHS.assessments():
             gpu=int(SETTINGS["engine"] == "cuda"),  # some thousand spectra: a CPU does them in a minute or two
             mem_mb=lambda wildcards, attempt: 4000 * attempt,
         params:
-            folder=folder,
+            folder=lambda wildcards, output: Path(output[0]).parent,
             models=[f"{RUN}/models/{model}" for model in models],
             labels=option("labels", entry["labels"]),
             templates=option("templates", entry["templates"]),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -147,6 +148,16 @@ def calibration_of(model):
 def assessment_files():
     """All files of all assessments."""
     return [file for paper, name in PATHS.assessments() for file in PATHS.assessment_files(paper, name)]
+
+
+def assessed_mocks(model):
+    """Shards of the mock spectra that a model was trained on, ten at most; none where these are real."""
+    return shard_files(SETTINGS["models"][model]["dataset"])[:10] if ARCHIVE["origin"] == "mock" else []
+
+
+def option(name, value):
+    """An option of a command where there is a value."""
+    return f"--{name} {shlex.quote(value)}" if value else ""
 
 
 def conventions(paper, *more):
