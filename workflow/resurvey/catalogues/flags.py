@@ -57,6 +57,8 @@ BAD = (
     | Flag.NO_NETWORK
     | Flag.BAD_OUTPUT
     | Flag.MOCK_TRAINED_REAL_INPUT
+    | Flag.AMBIGUOUS
+    | Flag.BROAD
 )
 
 
