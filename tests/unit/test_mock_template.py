@@ -14,7 +14,8 @@ from resurvey.errors import ResurveyError
 from resurvey.settings import resolving
 from resurvey.shards.build import build_shard
 from resurvey.shards.reading import as_array
-from resurvey.simulate.templates import libraries, registry
+from resurvey.simulate.exposure import Exposure
+from resurvey.simulate.templates import libraries, pipeline, registry
 from resurvey.stages import worker
 from resurvey.surveys import registry as readers
 
@@ -132,7 +133,7 @@ def test_what_is_selected_is_what_the_files_hold(archive, made):
     assert compared > 10
 
 
-@pytest.mark.parametrize("wrong, told", [({"template": "x"}, "did you mean templates"), ({"per_class": 0}, "at least 1"), ({"faults": "no"}, "true or false"), ({"mix": "hart"}, "did you mean hard")])  # fmt: skip
+@pytest.mark.parametrize("wrong, told", [({"template": "x"}, "did you mean templates"), ({"per_class": 0}, "at least 1"), ({"faults": "no"}, "true or false"), ({"mix": "hart"}, "did you mean hard"), ({"labels": "mine"}, "recipe or fitted")])  # fmt: skip
 def test_impossible_settings_are_refused(wrong, told, options, tmp_path):
     with pytest.raises(ResurveyError, match=told):
         mock_template.build(tmp_path, RELEASE, {**options, **wrong})
@@ -143,3 +144,26 @@ def test_without_templates_the_command_that_fetches_them_is_named(given, tmp_pat
     assert cli.main(["mock-archive", "--release", RELEASE, "--out", str(tmp_path / "new"), "--settings", given]) == 2
     assert "resurvey templates --out" in capsys.readouterr().err
     assert not (tmp_path / "new" / "template").exists()
+
+
+def test_a_pipeline_says_galaxy_where_the_host_outshines_the_nucleus(toys):
+    """Spectra made of one kind's templates get that kind's class, whatever recipe they are of; those without a mixture keep theirs."""
+    library, wave = libraries.load(str(toys)), 10**mock_template.LOGLAM
+    rest = (np.log10(wave / 1.5) - library.galaxies.start) / 1e-4
+    galaxy = np.interp(rest, np.arange(library.galaxies.basis.shape[1]), library.galaxies.basis[0])
+    quasar = np.interp((np.log10(wave / 1.5) - library.quasars_low.start) / 1e-4, np.arange(library.quasars_low.basis.shape[1]), library.quasars_low.basis[0])  # fmt: skip
+    model = np.float32([galaxy, quasar, galaxy])
+    seen = Exposure(wave, model, np.full_like(model, 400), np.zeros(model.shape, int), model, np.full(3, 20.0))
+    table = {"z": np.full(3, 0.5), "host_share": np.array([0.9, 0.3, 0.0])}
+    assert pipeline.fitted_class("QSO", table, seen, library).tolist() == ["GALAXY", "QSO", "QSO"]
+    assert pipeline.fitted_class("STAR", table, seen, library).tolist() == ["STAR"] * 3
+
+
+def test_fitted_labels_reach_catalogue_and_truth(options, tmp_path):
+    mock_template.build(tmp_path, RELEASE, {**options, "mix": "border", "labels": "fitted"})
+    truth = files.read_table(tmp_path / "truth" / f"{RELEASE}.parquet").to_pandas()
+    assert truth["recipe"].value_counts().to_dict() == {"STAR": 30, "GALAXY": 30, "QSO": 30}
+    assert (truth["label"] != truth["recipe"]).any() and (truth.loc[truth["recipe"] == "STAR", "label"] == "STAR").all()
+    seen = [one for path in (tmp_path / "template/spectra").rglob("*.fits") for one in readers.read_all(path)]
+    given = truth.set_index("spectrum_id")["label"]
+    assert all(one.survey_class == given[one.spectrum_id] for one in seen)

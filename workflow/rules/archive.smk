@@ -53,6 +53,7 @@ if ARCHIVE["kind"] == "mock":
                 )
             ),
             "archive/mock_template",
+            "inference/refine",
             "archive/mock_columns",
             "archive/mock_fits",
             "archive/mock_room",

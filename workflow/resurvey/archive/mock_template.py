@@ -19,14 +19,15 @@ from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
 from resurvey.simulate import effects, exposure
 from resurvey.simulate.spectrographs import SPECTROGRAPHS
-from resurvey.simulate.templates import libraries, mock, recipe
+from resurvey.simulate.templates import libraries, mock, pipeline, recipe
 from resurvey.surveys.template_catalogue import CATALOGUE, CLASSES
 
-DEFAULTS = {"per_class": 2000, "templates": None, "mix": "hard", "faults": True, "seed": 0}
+DEFAULTS = {"per_class": 2000, "templates": None, "mix": "hard", "labels": "recipe", "faults": True, "seed": 0}
 RELEASES = ("sdss_template_mock",)
 DEVICES = ("SDSS", "BOSS")
 LOGLAM = np.arange(3.5960, 3.9580, 1e-4)  # log10 λ/Å of the pixels, those of both surveys between 3945 and 9078 Å
 FIRST_FILE, FIRST_NIGHT = 2001, 62000
+LABELS = ("recipe", "fitted")
 VERSION = "mock 1"  # RUN2D
 
 
@@ -34,7 +35,8 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     """Write the archive below `out` and `out` / truth / {release}.parquet; returns counts of spectra, visits (files) and bytes.
 
     options: `per_class` objects of each class; `templates`: folder of public templates; `mix`: of recipes, one of
-    templates/recipe.py: MIXES; `faults`: whether there are calibration errors,
+    templates/recipe.py: MIXES; `labels`: the classes of the recipes, or those that a pipeline would give (`fitted`,
+    templates/pipeline.py); `faults`: whether there are calibration errors,
     cosmic rays and the like beside the noise; `seed`.
     Raises ResurveyError for impossible settings, a folder without templates, or an `out` that is not ours.
     """
@@ -65,6 +67,8 @@ def check(options: dict) -> dict:
     if options["mix"] not in recipe.MIXES:
         hint = settings.nearest(str(options["mix"]), list(recipe.MIXES))
         raise ResurveyError(f"--settings: there is no mix {options['mix']!r}; {hint}")
+    if options["labels"] not in LABELS:
+        raise ResurveyError(f"--settings: labels is {options['labels']!r}; it is {' or '.join(LABELS)}")
     if not isinstance(options["faults"], bool):
         raise ResurveyError(f"--settings: faults is {options['faults']!r}; it is true or false")
     return options
@@ -86,7 +90,9 @@ def _file(number: int, count: int, root: Path, release: Release, options: dict) 
                 continue
             seed = [options["seed"], 31, index, number, part]
             drawn, seen = mock.simulate(objects, library, device, wave, some, seed, faults)
-            tables.append({key: drawn[key] for key in ("z", "av_galactic", "sn")} | {"class": np.full(some, name)})
+            own = np.full(some, name, "U6")
+            given = pipeline.fitted_class(name, drawn, seen, library) if options["labels"] == "fitted" else own
+            tables.append({key: drawn[key] for key in ("z", "av_galactic", "sn")} | {"recipe": own, "class": given})
             parts.append(seen)
     drawn = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
     seen = exposure.joined(parts)
@@ -94,14 +100,14 @@ def _file(number: int, count: int, root: Path, release: Release, options: dict) 
     rows = _rows(number, drawn, seen)
     truth = {
         "spectrum_id": [f"{p:04d}-{m}-{f:04d}" for p, m, f in zip(rows["PLATE"], rows["MJD"], rows["FIBERID"], strict=True)],
-        "object": drawn["object"], "label": drawn["class"].tolist(), "spectrograph": [device.name] * len(rows), "z": drawn["z"],
+        "object": drawn["object"], "label": drawn["class"].tolist(), "recipe": drawn["recipe"].tolist(), "spectrograph": [device.name] * len(rows), "z": drawn["z"],
         "asked_sn": drawn["sn"], "sn": seen.sn, "av_galactic": drawn["av_galactic"],
     }  # fmt: skip
     return {"digest": _write(root, release, rows, seen), "catalogue": rows, "truth": pa.table(truth)}
 
 
 def _rows(number: int, drawn: dict, seen: exposure.Exposure) -> np.ndarray:
-    """Catalogue rows: classes and redshifts are the true ones. Objects lie 0.1 degrees apart, so that each is one of its own."""
+    """Catalogue rows: redshifts are the true ones. Objects lie 0.1 degrees apart, so that each is one of its own."""
     rows = np.zeros(len(seen.sn), mock_columns.row_type(CATALOGUE))
     rows["PLATE"], rows["MJD"], rows["FIBERID"] = FIRST_FILE + number, FIRST_NIGHT + number, np.arange(len(rows)) + 1
     rows["RUN2D"], rows["CLASS"] = VERSION.encode(), np.char.encode(drawn["class"], "ascii")

@@ -26,7 +26,7 @@ def arguments(parser) -> None:
         "--settings",
         default="{}",
         metavar="JSON",
-        help="SDSS: {per_class, extra, lite_plates, seed, lite, missing}; DESI: {per_class, extra, pixels, seed}; 4MOST: {per_class, step, fields, repeats, templates, seed}; templates: {per_class, templates, mix, faults, seed}; APOGEE: {stars, clusters, visits, apvisits, seed, missing, "
+        help="SDSS: {per_class, extra, lite_plates, seed, lite, missing}; DESI: {per_class, extra, pixels, seed}; 4MOST: {per_class, step, fields, repeats, templates, seed}; templates: {per_class, templates, mix, labels, faults, seed}; APOGEE: {stars, clusters, visits, apvisits, seed, missing, "
         "templates}; or a JSON file with them",
     )
     parser.add_argument("--threads", type=int, default=1, help="processes; the archive does not depend on it")
