@@ -145,6 +145,22 @@ def calibration_of(model):
     return [PATHS.calibration_file(model)] if model in PATHS.calibrated_models() else []
 
 
+# What predictions are made with: shared modules, and those of a model's family (True: it predicts labels).
+SHARED = ("inference/families", "inference/models", "inference/predict", "networks")
+INFERENCE = {
+    False: (*SHARED, "inference/engines", "inference/openvino_graph"),
+    True: (*SHARED, "inference/labels", "inference/masks", "inference/monte_carlo"),
+}
+REFINEMENT = ("inference/refine", "simulate/templates/libraries", "simulate/templates/registry")
+
+
+def inference_code(model):
+    """Digest of the code that predictions of a model are made with."""
+    entry = SETTINGS["models"][model]
+    refined = (entry.get("inference") or {}).get("refine")
+    return code_digest(*INFERENCE[resurvey_settings.predicts_labels(entry)], *(REFINEMENT if refined else ()))
+
+
 def assessment_files():
     """All files of all assessments."""
     return [file for paper, name in PATHS.assessments() for file in PATHS.assessment_files(paper, name)]
