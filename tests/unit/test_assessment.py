@@ -100,6 +100,9 @@ def test_labels_of_the_files_themselves():
         assessment.own_labels(rows.iloc[1:])
     with pytest.raises(ResurveyError, match="the first label is of 'x', the spectra are 1, 2"):
         assessment.labelled(pd.DataFrame({"spectrum_id": ["x"], "true": ["STAR"]}), rows)
+    strange = rows.assign(**{"class": "NEBULA_HII"})
+    with pytest.raises(ResurveyError, match="classes NEBULA are none of STAR, GALAXY, QSO"):
+        assessment.labelled(pd.DataFrame({"spectrum_id": ["1"], "true": ["STAR"]}), strange)
 
 
 def test_markdown_keeps_small_numbers():

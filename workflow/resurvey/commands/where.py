@@ -14,6 +14,7 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from resurvey import settings
+    from resurvey.paths import Paths
 
     chosen = settings.load(args.config, {"preset": args.preset} if args.preset else None)
     base = Path("results", chosen["run"])
@@ -24,6 +25,8 @@ def run(args: argparse.Namespace) -> None:
     ]
     for paper in chosen["papers"]:
         rows += [("figures", base / paper / "figures"), ("scorecard", base / paper / "scorecard.csv")]
+    paths = Paths(chosen)
+    rows += [("assessed", Path(paths.assessment_folder(paper, name))) for paper, name in paths.assessments()]
     rows.append(("report", base / "report.html"))
     for name, path in rows:
         print(f"{name:<10} {path}{'' if path.exists() else '   (not made yet)'}")

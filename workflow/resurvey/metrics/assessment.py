@@ -61,14 +61,21 @@ def own_labels(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def labelled(labels: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
-    """`rows` of the labels that have a prediction, in the labels' order. Raises ResurveyError where none has."""
+    """`rows` of the labels that have a prediction, in the labels' order. Raises ResurveyError where none has, or classes are of
+    other kinds than CLASSES."""
     rows = labels.merge(predictions, on="spectrum_id", how="inner", validate="one_to_one")
     if rows.empty:
         asked, found = labels["spectrum_id"].iloc[0], list(predictions["spectrum_id"].head(3))
         raise ResurveyError(
             f"no label is of one of the spectra: the first label is of {asked!r}, the spectra are {', '.join(found) or 'none'} …"
         )
-    return rows.assign(ours=[superclass(label) for label in rows["class"]])
+    ours = [superclass(label) for label in rows["class"]]
+    strange = sorted(set(ours) - set(CLASSES))
+    if strange:
+        raise ResurveyError(
+            f"the model's classes {', '.join(strange)} are none of {', '.join(CLASSES)}; it cannot be assessed"
+        )
+    return rows.assign(ours=ours)
 
 
 def sets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
