@@ -36,10 +36,14 @@ def arguments(parser) -> None:
 
 def run(args) -> None:
     """Write the folder, print the tables."""
+    from resurvey import granted
+    from resurvey.errors import ResurveyError
+
+    if args.threads < 1:
+        raise ResurveyError(f"--threads {args.threads}: give 1 or more")
+    threads = granted.threads(args.threads)  # before torch is imported
     from resurvey.assessment.make import Asked, assess
 
     print(
-        assess(
-            Asked(args.files, args.model, args.out, args.labels, args.templates, args.mocks, args.engine, args.threads)
-        )
+        assess(Asked(args.files, args.model, args.out, args.labels, args.templates, args.mocks, args.engine, threads))
     )
