@@ -53,11 +53,11 @@ def draw(data: pd.DataFrame, meta: dict) -> Figure:
     if members_of.empty:
         label_style.empty(axis, f"no member of {meta['paper'].mg_al} is in these tables")
     shown = members_of if len(members_of) else data
-    for label, reach in ((X, axis.set_xlim), (Y, axis.set_ylim)):
+    for label, reach, above in ((X, axis.set_xlim, 0.12), (Y, axis.set_ylim, 0.36)):  # above: room for the legend
         low, high = shown[label].min(), shown[label].max()
         train = training[label].quantile([0.01, 0.99]) if len(training) else pd.Series([low, high])
         low, high = min(low, train.iloc[0]), max(high, train.iloc[1])
-        reach(low - 0.12 * (high - low) - 0.05, high + 0.12 * (high - low) + 0.05)
+        reach(low - 0.12 * (high - low) - 0.05, high + above * (high - low) + 0.05)
     _median_errors(axis, models)
     axis.set(xlabel=label_style.with_unit(X), ylabel=label_style.with_unit(Y))
     axis.legend(loc="upper left", handletextpad=0.3, frameon=True, framealpha=0.8, edgecolor="none")
