@@ -5,8 +5,8 @@ import contextlib
 import torch
 from torch import nn
 
-# On CPUs with bf16 units autocast was 1.4 times faster at the paper's widths, 1.1 times at half, equal at a quarter
-# (docs/gasnet2.md); below this width of the widest block it is not worth its rounding.
+# On CPUs with bf16 units autocast was 1.4 times faster at the paper's widths and at half of them, 1.1 times at a quarter
+# (docs/mocks-to-real.md); below this width of the widest block it is not worth its rounding.
 BF16_FROM_WIDTH = 256
 
 
