@@ -27,7 +27,7 @@ AT_LEAST = [  # paper, model, quantity, class, goal
     ("astronn", LABELS, "test_coverage_1 with_error", "fe_h", 0.55),
 ]
 AT_MOST = [
-    ("astronn", LABELS, "test_sigma_mad", "teff", 90.0),  # K
+    ("astronn", LABELS, "test_sigma_mad", "teff", 60.0),  # K; PCA with a linear model: 64
     ("astronn", LABELS, "test_sigma_mad", "logg", 0.20),
     ("astronn", LABELS, "test_sigma_mad", "fe_h", 0.075),
     ("astronn", LABELS, "test_sigma_mad", "mg_h", 0.10),
