@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 import scoring_samples as samples
 from resurvey import cli, files
+from resurvey.errors import ResurveyError
 from resurvey.figures import fig20_alike as alike
 from resurvey.figures import pairs
 from resurvey.figures.inputs import Inputs
@@ -63,6 +64,18 @@ def test_a_line_is_measured_in_the_mean():
 def test_a_line_outside_the_spectrum_has_no_width():
     assert np.isnan(alike.equivalent_width(WAVE, np.ones(len(WAVE))))
     assert alike.equivalent_width(WAVE / 1.5, np.ones(len(WAVE))) == 0
+
+
+def test_a_spectrum_without_light_gives_way_to_the_next():
+    inputs = panel((0, 0), count=2)
+    inputs.pairs["z"] = [0.5, 0.6, 0.5, 0.6]  # the others are further off than what counts as near
+    inputs.pairs["flux"] = [-flux if name == "1-0" else flux for name, flux in zip(inputs.pairs["spectrum_id"], inputs.pairs["flux"], strict=True)]  # fmt: skip
+    data = alike.data(inputs)
+    single = data[data["what"] == "single"].groupby("label")["spectrum_id"].first()
+    assert single.to_dict() == {CLASSES[0]: "0-0", CLASSES[1]: "1-1"}
+    inputs.pairs["flux"] = [-np.abs(flux) for flux in inputs.pairs["flux"]]
+    with pytest.raises(ResurveyError, match=r"none of the 2 spectra of GALAXY_ClusB near z = 0\.5 has light"):
+        alike.data(inputs)
 
 
 def test_who_is_called_the_other_by_redshift():

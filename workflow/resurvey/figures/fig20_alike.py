@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from resurvey.errors import ResurveyError
 from resurvey.figures import spectra, style
 from resurvey.figures.inputs import Inputs
 
-NEAR = 0.02  # in ln(1+z): spectra that count as being at the redshift; the nearest always does
+NEAR = 0.02  # in ln(1+z): spectra that count as being at the redshift; the nearest that can be used always does
 PIVOT, AROUND = 6000.0, 100.0  # Å: where fluxes are set equal (§4.3.1), the median of so much on both sides
 OII = 3728.5  # [O II], Å in vacuum; its window and the continuum's beside it, rest frame [Å]
 LINE, SIDES = (3715.0, 3742.0), ((3650.0, 3705.0), (3752.0, 3800.0))
@@ -24,9 +25,9 @@ def data(inputs: Inputs) -> pd.DataFrame:
     """Long form `what, at, label, spectrum_id, n, x, value, error`; `at` is a panel's redshift.
 
     what: `single` and `mean`, flux over that at 6000 Å against observed wavelength [Å] at redshift `at`; `chi2`, median over pairs of
-    spectra of χ² per pixel of their difference, after the best scale, `label` both classes; `oii`, equivalent width of [O II] in the mean
+    spectra of χ² per pixel of their difference, set to one level, `label` both classes; `oii`, equivalent width of [O II] in the mean
     [Å, rest frame, emission positive]; with predictions `called`: of one class's test spectra in a bin of redshift (centre x), the
-    fraction that is called the other, `label` "true as called".
+    fraction that is called the other, `label` "true as called". Raises ResurveyError where a class has no spectrum with light at 6000 Å.
     """
     table, grid = inputs.pairs, inputs.meta["grid"]
     wave = grid["start"] + grid["step"] * np.arange(grid["pixels"])
@@ -61,14 +62,15 @@ def _sigma(ivar: np.ndarray) -> np.ndarray:
 def _at_redshift(rows: pd.DataFrame, at: float, grid: dict, wave: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:  # fmt: skip
     """(ids, flux, ivar (n, pixels)) near a redshift, nearest first, moved to it by whole pixels: neighbours keep their own noise.
 
-    Flux is over its median around 6000 Å; where nothing was measured flux and ivar are 0.
+    Flux is over its median around 6000 Å; where nothing was measured flux and ivar are 0. Spectra without light there are left out;
+    raises ResurveyError where none is left.
     """
     z = rows["z"].to_numpy(float)
     away = np.abs(np.log1p(z) - np.log1p(at))
-    order = np.argsort(away, kind="stable")
-    order = order[(away[order] <= NEAR) | (np.arange(len(order)) == 0)]
     names, flux, ivar = [], [], []
-    for number in order:
+    for number in np.argsort(away, kind="stable"):
+        if names and away[number] > NEAR:
+            break
         row = rows.iloc[number]
         source = np.rint((wave * (1 + z[number]) / (1 + at) - grid["start"]) / grid["step"]).astype(int)
         inside = (source >= 0) & (source < len(wave))
@@ -80,6 +82,11 @@ def _at_redshift(rows: pd.DataFrame, at: float, grid: dict, wave: np.ndarray) ->
             names.append(row["spectrum_id"])
             flux.append(np.where(weight > 0, light / scale, 0.0))
             ivar.append(weight * scale**2)
+    if not names:
+        raise ResurveyError(
+            f"none of the {len(rows)} spectra of {rows['label'].iloc[0]} near z = {at:g} has light around {PIVOT:g} Å, where spectra "
+            "are set equal; give other redshifts as pairs.z in the paper's file"
+        )
     return names, np.array(flux), np.array(ivar)
 
 
