@@ -207,8 +207,20 @@ def test_a_preset_chooses_which_models_of_a_paper_are_made():
     ):
         with pytest.raises(ResurveyError, match=words):
             load(preset="demo", only_models=wrong)
-    with pytest.raises(ResurveyError, match="shares ResNet_P"):
+    with pytest.raises(ResurveyError, match=r"shares ResNet_P.*name gasnet2_sdss in only_models\.gasnet2"):
         load(preset="demo", only_models={"gasnet2": ["gasnet2_sdss_zpdf"]})
+
+
+def test_a_model_that_is_left_out_is_applied_to_nothing():
+    fewer = {"preset": "demo", "papers": ["gasnet2"], "only_models": {"gasnet2": ["gasnet2_sdss"]}}
+    with pytest.raises(ResurveyError, match=r"gasnet2_sdss_zpdf is left out by only_models; .* set apply\.gasnet2_sdss_zpdf to \[\]"):  # fmt: skip
+        load(**fewer, apply={"gasnet2_sdss_zpdf": ["sdss_dr16_all"]})
+    assert load(**fewer, apply={"gasnet2_sdss_zpdf": []})["apply"] == [("gasnet2_sdss", "sdss_dr16")]
+
+
+def test_label_networks_alone_are_not_assessed():
+    with pytest.raises(ResurveyError, match=r"assess: no model of this run gives classes; .* gasnet2"):
+        load(preset="demo", papers=["astronn"], assess={"mine": {"spectra": "folder"}})
 
 
 def test_null_in_an_override_lifts_a_cut():

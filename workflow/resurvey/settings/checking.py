@@ -41,6 +41,10 @@ def check_applied(apply: list[tuple[str, str]], models: dict, datasets: dict, wh
 def assessments(wanted: dict, models: dict, where: str) -> dict:
     """What `assess` asks for, complete: `models` are those that are named, or all that give classes. Raises ResurveyError."""
     possible = [name for name, model in models.items() if not predicts_labels(model)]
+    if wanted and not possible:
+        raise ResurveyError(
+            f"{where}: assess: no model of this run gives classes; add a paper whose models do, such as gasnet2, to papers"
+        )
     whole = {}
     for name, entry in wanted.items():
         for model in entry.get("models") or []:
@@ -79,7 +83,11 @@ def _check_shares(name: str, model: dict, models: dict) -> None:
     """A network that a model shares is trained by the other one, on the same spectra, seen in the same way."""
     where = f"model {name}"
     for network, other in model.get("shares", {}).items():
-        if other not in models or network not in models[other]["networks"]:
+        if other not in models:
+            raise ResurveyError(
+                f"{where}: shares {network} with {other}, which is no model of this run; name {other} in only_models.{model['paper']} too"
+            )
+        if network not in models[other]["networks"]:
             raise ResurveyError(
                 f"{where}: shares {network} with {other}, which does not train it; name it in models.{other}.only"
             )

@@ -35,11 +35,18 @@ def resolve(config: dict, where: str = "config.yaml") -> dict:
             raise ResurveyError(f"{where}: {key} is null and the preset {config['preset']} gives none; set {key}")
 
     papers = {name: read_named("papers", name, where) for name in both["papers"]}
-    models = only_wanted(models_of(papers, both.get("models") or {}, where), both.get("only_models") or {}, where)
+    known = models_of(papers, both.get("models") or {}, where)
+    models = only_wanted(known, both.get("only_models") or {}, where)
     apply = [(name, model["dataset"]) for name, model in models.items()]
     for model, names in (both.get("apply") or {}).items():
         if model in models:
             apply += [(model, name) for name in names]
+        elif model in known:
+            if names:
+                raise ResurveyError(
+                    f"{where}: apply: {model} is left out by only_models; name it in only_models.{known[model]['paper']} too, "
+                    f"or set apply.{model} to []"
+                )
         elif model not in elsewhere(papers):
             raise ResurveyError(f"{where}: apply: there is no model {model!r}; {nearest(model, list(models))}")
     used = sorted({dataset for _, dataset in apply})
