@@ -342,11 +342,13 @@ def test_a_spectrum_that_no_target_asked_for_is_named(run, capsys):
     assert "spectrum_id 0300-55000-0001 stands in" in (error := capsys.readouterr().err) and "but is no target" in error
 
 
-def test_predictions_of_other_networks_are_refused(run, capsys):
+def test_predictions_of_other_networks_or_templates_are_refused(run, capsys):
     path = run["predictions"] / "0001.parquet"
-    files.write_table(files.read_table(path), path, {**files.read_meta(path), "weights": {"ResNet_P": "other"}})
-    assert samples.merge_run(run) == 2
-    assert "0001.parquet: was predicted by other networks than" in capsys.readouterr().err
+    meta = files.read_meta(path)
+    for changed, words in (({"weights": {"ResNet_P": "other"}}, "predicted by other networks"), ({"templates": "other"}, "refined by other templates")):  # fmt: skip
+        files.write_table(files.read_table(path), path, {**meta, **changed})
+        assert samples.merge_run(run) == 2
+        assert f"0001.parquet: was {words} than" in capsys.readouterr().err
 
 
 def test_mixed_origin_is_refused(run, capsys):

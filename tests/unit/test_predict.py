@@ -11,6 +11,7 @@ from resurvey import files
 from resurvey.cli import main
 from resurvey.errors import ResurveyError
 from resurvey.inference.own import expand, find_model
+from resurvey.settings.refining import templates_digest
 from resurvey.simulate.templates import registry
 from resurvey.training.job import fit
 from resurvey.training.samples import read_sample
@@ -147,5 +148,6 @@ def test_refined_redshifts_stand_beside_the_others(results, spectra, tmp_path, m
     stars, capable = table["class"].str.startswith("STAR"), table["class"].isin(["GALAXY_nan", "QSO_nan"])
     assert stars.any() and table.loc[stars, "z_refined"].isna().all() and table.loc[capable, "z_refined"].notna().all()
     assert (table.loc[capable, "chi2"] > 0).all() and table.loc[capable, "peak"].between(0, 4).all()
+    assert files.read_meta(out)["templates"] == templates_digest(str(folder))
     assert main(["predict", str(spectra), "--model", model, "--out", str(out), "--refine", str(tmp_path / "none")]) == 2
     assert "resurvey templates" in capsys.readouterr().err

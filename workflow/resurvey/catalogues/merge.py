@@ -38,7 +38,7 @@ def merge(predictions, shards, targets, count, calibration, models, model, out, 
     predictions, shards: folders of `count` numbered Parquet files; targets: the selection; calibration: path or None;
     models: folder of the networks; out, fits, rejected: paths to write. Rows come by ascending key of their kind (kinds.py), whatever the order
     of the shards. Raises ResurveyError when a shard is missing, a spectrum stands twice or is neither predicted nor rejected
-    (the spectrum is named), when predictions have different columns, or real and mock inputs are mixed.
+    (the spectrum is named), when predictions have different columns, networks or templates, or real and mock inputs are mixed.
     """
     calibrations = files.read_json(calibration) if calibration else None
     networks = read_models(models, model, calibrations)
@@ -88,6 +88,8 @@ def _about(predictions, shards, targets, count: int, kind: Kind) -> tuple[dict, 
             timed.append((file.metadata.num_rows, meta[SECONDS]))
         if meta.get("weights") != first.get("weights"):
             raise ResurveyError(f"{predicted}: was predicted by other networks than {start}; delete it and infer again")
+        if meta.get("templates") != first.get("templates"):
+            raise ResurveyError(f"{predicted}: was refined by other templates than {start}; delete it and infer again")
     if first is None:
         raise ResurveyError("--count 0: a catalogue needs at least one shard")
     return {**first, **_mean_seconds(timed)}, schema

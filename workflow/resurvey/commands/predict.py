@@ -45,6 +45,7 @@ def run(args) -> int:
     from resurvey.inference.models import find_homes
     from resurvey.inference.own import checked_output, expand, find_model, predict_files
     from resurvey.inference.refine import Refiner
+    from resurvey.settings.refining import templates_digest
 
     out = checked_output(args.out)
     torch.set_num_threads(threads)
@@ -64,6 +65,7 @@ def run(args) -> int:
             rejected,
             args.velocity,
             refiner,
+            templates_digest(args.refine) if args.refine else None,
         )
     print(f"{out}: {rows} spectra; {rejected}: {lost} that could not be used")
     if origin == "real" and model.origin == "mock":

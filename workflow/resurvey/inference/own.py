@@ -112,11 +112,13 @@ def predict_files(
     rejected: str | os.PathLike,
     velocity: float | None = None,
     refiner: Refiner | None = None,
+    templates: str | None = None,
 ) -> tuple[int, int, str | None]:
     """Write one row per spectrum to `out`, or a reason to `rejected`; returns (rows, rejected, origin of the spectra).
 
     predictor: of any family (inference/families.py). Spectra are prepared as those that the networks were trained on; velocity: as in
-    registry.read_all; refiner: adds the columns of a fit of templates. Raises ResurveyError when real and mock files are mixed.
+    registry.read_all; refiner: adds the columns of a fit of templates; templates: their digest, for the metadata. Raises ResurveyError when
+    real and mock files are mixed.
     """
     about = [trained.about for trained in predictor.model.all()]
     kind, grid = kind_of(about), predictor.model.grid
@@ -147,7 +149,7 @@ def predict_files(
         **told,
         "calibration": calibration,
         "code_version": __version__,
-    }
+    } | ({"templates": templates} if templates else {})
     if not tables:
         nothing = Batch().table(kind, {"origin": "real", "grid": grid})
         schema = pa.schema([*predictor.schema(), *(FIELDS if refiner else [])])
