@@ -55,6 +55,7 @@ def test_a_figures_style_redraws_figures_and_trains_nothing(smoke, project):
         ("figures/fig12_confusion.py", {"gasnet2_fig12_confusion": 1}, {"gasnet2_fig17_sigma_snr", "infer"}),
         ("networks/heads.py", {"train_network": 31, "infer": 15}, {"shard", "fetch", "baselines", "examples"}),
         ("surveys/sdss_spec.py", {"shard": 2, "train_network": 25}, {"fetch", "targets", "mock_archive"}),
+        ("surveys/template_catalogue.py", {}, {"fetch_catalogue", "shard", "train_network"}),
         ("inference/engines.py", {"infer": 4}, {"train_network", "shard"}),
         ("inference/calibration.py", {"calibrate": 2}, {"train_network", "infer"}),
     ],

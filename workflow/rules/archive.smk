@@ -105,6 +105,10 @@ rule extras:
         "resurvey extras --settings {params.settings:q} --out {output} 2> {log}"
 
 
+# Surveys whose catalogues have the columns of another's.
+SHARED_COLUMNS = {"fourmost": ("surveys/sdss_catalogue",), "template": ("surveys/sdss_catalogue",)}
+
+
 rule fetch_catalogue:
     # The needed columns of the survey's master catalogue.
     input:
@@ -121,7 +125,11 @@ rule fetch_catalogue:
     params:
         settings=lambda wildcards: catalogue_settings(wildcards.release),
         raw=f"{RESOURCES}/{{release}}",
-        code=lambda wildcards: code_digest(f"surveys/{survey_of(wildcards.release)}_catalogue", "surveys/fits_blocks"),
+        code=lambda wildcards: code_digest(
+            f"surveys/{survey_of(wildcards.release)}_catalogue",
+            "surveys/fits_blocks",
+            *SHARED_COLUMNS.get(survey_of(wildcards.release), ()),
+        ),
     shell:
         "resurvey fetch-catalogue --settings {params.settings:q} --raw {params.raw} --out {output} 2> {log}"
 

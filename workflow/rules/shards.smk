@@ -38,11 +38,15 @@ rule sample:
 
 
 SHARD_ROOMS = {
-    "sdss": ("shards/[!adf]*", "surveys/[!adf]*", "surveys/decode", "surveys/foreign"),
+    "sdss": (
+        "shards/[!adf]*",
+        "surveys/sdss_[!c]*",
+        *(f"surveys/{name}" for name in ("compiled", "decode", "foreign", "loggrid", "registry", "spectrum")),
+    ),
     "apogee": ("shards/[!df]*", "surveys/apogee_*", "surveys/registry", "surveys/spectrum"),
     "desi": ("shards/[!af]*", "surveys/desi_*", "surveys/registry", "surveys/spectrum"),
     "template": ("shards/[!ad]*", "surveys/sdss_meta", "surveys/spectra_table", "surveys/registry", "surveys/spectrum"),
-    "fourmost": ("shards/[!ad]*", "surveys/fourmost*", "surveys/registry", "surveys/spectrum"),
+    "fourmost": ("shards/[!ad]*", "surveys/fourmost*", "surveys/registry", "surveys/spectrum", "surveys/text"),
 }
 
 
