@@ -41,6 +41,7 @@ def command(archive: Path, shards: int, *more: str) -> list[str]:
     datasets = json.dumps({"sdss_dr16_all": {"shards": shards}})
     config = [
         "preset=full",
+        "papers=[gasnet2]",
         "run=full_release",
         f"archive=mock+file://{archive}",
         f"models={models}",
