@@ -35,7 +35,7 @@ def entry(epochs: int, channels: list[str], head: str, width: int) -> dict:
         "networks": NETWORKS,
         "members": 1,
         "head": head,
-        "bins": {"GALAXY": 0.001, "QSO": 0.006, "soft": 1.0, "readout": 3},
+        "bins": {"GALAXY": 0.001, "QSO": 0.004, "soft": 1.0, "readout": 3},
         "architecture": {
             "kind": "resnet",
             "widths": [width * 2**i for i in range(6)],

@@ -166,7 +166,7 @@ def test_a_wrong_redshift_is_worse_by_chi_square():
     loglam = np.arange(3.3, 4.0, 1e-4)
     step = 1 / (1 + np.exp(-(10**loglam - 4000) / 20)) + np.exp(-0.5 * ((10**loglam - 5008) / 4) ** 2)
     galaxies = Library(3.3, np.float32(step)[None], np.ones((1, 1), np.float32))
-    library = Libraries({}, galaxies, galaxies, galaxies, np.zeros(0, int), {})
+    library = Libraries({}, *4 * [galaxies], np.zeros(0, int), {})
     wave = 10 ** np.arange(3.6, 3.96, 1e-4)
     flux = np.interp(np.log10(wave / 1.2), loglam, step) + 0.05 * np.random.default_rng(0).standard_normal(len(wave))
     one = Spectrum(

@@ -26,7 +26,7 @@ def library() -> Libraries:
     broad = np.stack([(REST / 3000) ** -1.0, line(1549, 20), line(1909, 25), line(2799, 30)]).astype(np.float32)
     unit = np.eye(1, 4, dtype=np.float32)
     galaxies, quasars = Library(3.05, narrow, unit), Library(3.05, broad, unit)
-    return Libraries({}, galaxies, quasars, quasars, np.arange(1), {})
+    return Libraries({}, galaxies, quasars, quasars, quasars, np.arange(1), {})
 
 
 def seen(library: Library, z: float, weights, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -101,9 +101,9 @@ def test_parabola_and_its_ends():
 
 
 def test_quasars_change_their_eigenspectra_with_redshift():
-    low, high, galaxies = (Library(3.0, np.zeros((1, 2), np.float32), np.ones((1, 1), np.float32)) for _ in range(3))
-    kept = Libraries({}, galaxies, low, high, np.arange(1), {})
-    assert library_of("QSO", 1.0, kept) is low and library_of("QSO", 2.0, kept) is high
+    galaxies, low, high, pipeline = (Library(3.0, np.zeros((1, 2), np.float32), np.ones((1, 1))) for _ in range(4))
+    kept = Libraries({}, galaxies, low, high, pipeline, np.arange(1), {})
+    assert library_of("QSO", 1.0, kept) is low and library_of("QSO", 2.0, kept) is pipeline
     assert library_of("GALAXY", 2.0, kept) is galaxies
 
 

@@ -45,7 +45,11 @@ def write(folder: Path) -> dict[str, Path]:
     sets = np.c_[np.ones(80), rng.uniform(0, 2, 80), rng.uniform(0, 0.5, 80), np.zeros((80, 2))]
     made["galaxies"] = folder / "galaxies.fits"
     _pca(made["galaxies"], wave[0], 0.5, basis, sets)
-    for role, start, count in (("quasars_low", 3.1236, 8603), ("quasars_high", 2.6471, 10061)):
+    for role, start, count in (
+        ("quasars_low", 3.1236, 8603),
+        ("quasars_high", 2.6471, 10061),
+        ("quasars_pipeline", 2.65, 13000),
+    ):
         wave = 10 ** (start + 1e-4 * np.arange(count))
         basis = [
             (wave / 2500) ** -1.5 * (1 + 2 * line(wave, 1549.06, 15) + line(wave, 2798.75, 25)),

@@ -2,7 +2,7 @@
 
 At each trial redshift the spectrum is fitted by the eigenspectra of its class and Legendre polynomials, weighted by ivar; the fit is
 linear, so all trials of a peak are solved at once (as redrock does on a full grid: Bailey et al. 2012, Guy et al. 2023). Quasars are
-seen through a mean Lyα forest.
+seen through a mean Lyα forest; at high redshift they have the eigenspectra whose redshifts are those of the surveys' pipelines.
 """
 
 from collections.abc import Sequence
@@ -113,7 +113,7 @@ def library_of(kind: str, z: float, libraries: Libraries) -> Library:
     """The eigenspectra for a kind of object at a redshift."""
     if kind == "GALAXY":
         return libraries.galaxies
-    return libraries.quasars_low if z < SEAM_Z else libraries.quasars_high
+    return libraries.quasars_low if z < SEAM_Z else libraries.quasars_pipeline
 
 
 def chi_square(

@@ -14,7 +14,15 @@ from resurvey.simulate.wavelengths import STEP
 
 STAR_TYPES = ("A", "B", "F", "G", "K", "M", "WD", "CV")
 STACKS = ("stack_lrg", "stack_elg", "stack_agn2")  # of galaxies, in the order of their rows behind redrock's five
-NEEDED = ("galaxies", "quasars_low", "quasars_high", *STACKS, "stack_agn1", *(f"star_{name}" for name in STAR_TYPES))
+NEEDED = (
+    "galaxies",
+    "quasars_low",
+    "quasars_high",
+    "quasars_pipeline",
+    *STACKS,
+    "stack_agn1",
+    *(f"star_{name}" for name in STAR_TYPES),
+)
 GALAXY_LEVEL, QUASAR_LEVEL, STAR_LEVEL = (
     (4000, 5500),
     (2000, 3000),
@@ -45,6 +53,8 @@ class Library:
 class Libraries:
     """stars by type; galaxies: redrock's five and the STACKS; quasars below and above z ≈ 1.4: redrock's four and, below, a stack.
 
+    quasars_pipeline: an earlier four of redrock, for redshifts as the surveys' pipelines give them: those of quasars_high differ by some 1e-3 in ln(1+z)
+    (docs/mocks-to-real.md).
     passive (k,): the galaxies' sets with the weakest Hα; weak_lines, by type of star: the third of the sets with the weakest metal lines.
     """
 
@@ -52,6 +62,7 @@ class Libraries:
     galaxies: Library
     quasars_low: Library
     quasars_high: Library
+    quasars_pipeline: Library
     passive: np.ndarray
     weak_lines: dict[str, np.ndarray]
 
@@ -79,8 +90,9 @@ def _load(folder: str) -> Libraries:
     stars = {name: _star(found[f"star_{name}"]) for name in STAR_TYPES}
     galaxies = _galaxies(found)
     low, high = _quasars(found["quasars_low"], found["stack_agn1"]), _quasars(found["quasars_high"], None)
+    pipeline = _quasars(found["quasars_pipeline"], None)
     return Libraries(
-        stars, galaxies, low, high, _passive(galaxies), {name: _weak(star) for name, star in stars.items()}
+        stars, galaxies, low, high, pipeline, _passive(galaxies), {name: _weak(star) for name, star in stars.items()}
     )
 
 
