@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from resurvey.archive import mock_columns, mock_fits
-from resurvey.archive.mock_spectra import MARK
 from resurvey.simulate.apogee_observation import NO_DATA, Observed
 from resurvey.surveys.apogee_grid import DR13, LIGHT_SPEED, START, STEP, WAVELENGTH
 
@@ -45,7 +44,7 @@ def star_cards(row: dict, seen: Observed) -> list[tuple]:
     limits = [("BMIN", "BMAX"), ("GMIN", "GMAX"), ("RMIN", "RMAX")]
     for (low, high), run in zip(limits, DR13.runs, strict=True):
         cards += [(low, run[0]), (high, run[1])]
-    return [*cards, ("NWAVE", WAVELENGTH.size), *_WAVE, *MARK]
+    return [*cards, ("NWAVE", WAVELENGTH.size), *_WAVE, *mock_fits.MARK]
 
 
 def write_star(path: Path, row: dict, seen: Observed) -> str:
@@ -77,7 +76,7 @@ def write_aspcap(path: Path, row: dict, seen: Observed, flux: np.ndarray, error:
     table["FPARAM"][0, :2] = row["fit"][:2]
     cards = [
         ("OBJID", row["apogee_id"]), ("LOCID", row["location_id"]), ("FIELD", row["field"]), ("TELESCOP", row["telescope"]),
-        ("RA", row["ra"]), ("DEC", row["dec"]), ("SNR", seen.sn), ("NVISITS", row["nvisits"]), ("V_APRED", "r8"), ("V_ASPCAP", "l31c"), *MARK,
+        ("RA", row["ra"]), ("DEC", row["dec"]), ("SNR", seen.sn), ("NVISITS", row["nvisits"]), ("V_APRED", "r8"), ("V_ASPCAP", "l31c"), *mock_fits.MARK,
     ]  # fmt: skip
     names = ("Normalized Flux", "Normalized Error", "Best fit")
     images = [mock_fits.image(image, [*_WAVE, ("BUNIT", name)]) for image, name in zip((flux, error, fit), names, strict=True)]  # fmt: skip
@@ -108,7 +107,7 @@ def write_visit(path: Path, row: dict, seen: Observed, visit: int) -> str:
         ("FIBERID", row["fiber"][visit], "APOGEE Fiber ID 1-300"), ("OBJID", row["apogee_id"], "Object ID"), ("OBJTYPE", "STAR"),
         ("FIELD", row["field"]), ("RA", row["ra"]), ("DEC", row["dec"]), ("H", row["h"]), ("SNR", seen.visit_sn[visit], "median S/N, middle chip"),
         ("STARFLAG", row["starflag"]), ("BC", row["bc"][visit], "barycentric correction (km/s)"),
-        ("VRAD", seen.shift[visit], "doppler shift (km/s)"), ("VRADERR", 0.1), ("VHELIO", row["vhelio_visits"][visit]), *MARK,
+        ("VRAD", seen.shift[visit], "doppler shift (km/s)"), ("VRADERR", 0.1), ("VHELIO", row["vhelio_visits"][visit]), *mock_fits.MARK,
     ]  # fmt: skip
     axes = [("CTYPE1", "Pixel"), ("CTYPE2", "Chip")]
     images = [

@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 
 from resurvey.archive import mock_apogee_columns, mock_apogee_spectra, mock_columns, mock_fits
-from resurvey.archive.mock_spectra import MARK
 from resurvey.simulate.apogee_pipeline import STAR_BAD
 from resurvey.surveys.apogee_labels import ASPCAP_ELEMENTS, MISSING, NAMES
 
@@ -153,7 +152,7 @@ def symbols() -> bytes:
 
 def parts(rows: np.ndarray, columns: list[tuple[str, str]]) -> list[bytes]:
     """Primary HDU and table of a catalogue."""
-    return [mock_fits.primary(MARK), mock_fits.table(rows, columns, (), mock_apogee_columns.special(columns))]
+    return [mock_fits.primary(mock_fits.MARK), mock_fits.table(rows, columns, (), mock_apogee_columns.special(columns))]
 
 
 def truth(table: dict, sn: np.ndarray) -> pa.Table:

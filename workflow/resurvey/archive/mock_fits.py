@@ -10,6 +10,12 @@ import numpy as np
 from resurvey import files
 from resurvey.archive import mock_columns
 
+# Header cards of every file of a mock archive.
+MARK = (
+    ("ORIGIN", "resurvey mock survey", "simulated, not observed"),
+    ("MOCK", True, "simulated spectra of known truth"),
+)
+
 BLOCK = 2880
 
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from resurvey.archive import mock_columns, mock_fits, mock_room
-from resurvey.archive.mock_spectra import MARK
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
 from resurvey.simulate import exposure, fourmost, galaxies, quasars, stars
@@ -190,7 +189,7 @@ def _write(root: Path, release: Release, number: int, rows: dict, seen: exposure
         ("INSTRUME", "QMOST"), ("RADESYS", "ICRS"), ("EXPTIME", QMOST.exposure, "[s]"), ("TEXPTIME", QMOST.exposure, "[s]"),
         ("MJD-OBS", mjd + 0.125), ("OBID1", number, "Observation block"), ("NCOMBINE", 3), ("OBSTECH", "MOS"), ("FLUXCAL", "ABSOLUTE"),
         ("PROCSOFT", VERSION), ("SPECSYS", "HELIOCEN"), ("TOT_FLUX", True), ("WAVELMIN", float(seen.wave[0] / 10), "[nm]"),
-        ("WAVELMAX", float(seen.wave[-1] / 10), "[nm]"), ("SPEC_BIN", float((seen.wave[1] - seen.wave[0]) / 10), "[nm]"), *MARK,
+        ("WAVELMAX", float(seen.wave[-1] / 10), "[nm]"), ("SPEC_BIN", float((seen.wave[1] - seen.wave[0]) / 10), "[nm]"), *mock_fits.MARK,
     ]  # fmt: skip
     where = path(release.settings["paths"]["field"], number, mjd)
     folder, _, name = where.rpartition("/")
@@ -240,4 +239,8 @@ def _catalogue(root: Path, release: Release, parts: list[np.ndarray]) -> tuple[s
     where = release.settings["catalogue"]
     folder, _, name = where.rpartition("/")
     whole = np.concatenate(parts)
-    return folder, name, mock_fits.write(root / where, [mock_fits.primary(MARK), mock_fits.table(whole, CATALOGUE)])
+    return (
+        folder,
+        name,
+        mock_fits.write(root / where, [mock_fits.primary(mock_fits.MARK), mock_fits.table(whole, CATALOGUE)]),
+    )

@@ -167,7 +167,7 @@ def _catalogues(
     root: Path, release: Release, boss: str, visits: list[Visit], written: list[Written]
 ) -> list[tuple[str, str, str]]:
     """specObj, spAll and the list of plates."""
-    cards = mock_spectra.MARK
+    cards = mock_fits.MARK
     digests = []
 
     def write(path: str, rows: np.ndarray, columns, special=(), blanks=True):

@@ -11,10 +11,6 @@ from resurvey.simulate.instruments import INSTRUMENTS
 from resurvey.simulate.observation import Observation
 from resurvey.simulate.wavelengths import STEP
 
-MARK = (
-    ("ORIGIN", "resurvey mock survey", "simulated, not observed"),
-    ("MOCK", True, "simulated spectra of known truth"),
-)
 _COADD = [(name, form) for name, form in zip(
     ("flux", "loglam", "ivar", "and_mask", "or_mask", "wdisp", "sky", "model"), "EEEJJEEE", strict=True)]  # fmt: skip
 
@@ -95,7 +91,7 @@ def write_lite(root: Path, release: Release, visit: Visit, table, measured, spec
         lines = mock_tables.line_rows(visit, i, float(measured["z"][i]), spectra, fitted)
         path = release.path("lite", visit.run2d, visit.plate, visit.mjd, int(fibre))
         parts = [
-            mock_fits.primary([*shared, *own, *MARK]),
+            mock_fits.primary([*shared, *own, *mock_fits.MARK]),
             mock_fits.table(coadd, _COADD, [("EXTNAME", "COADD"), ("COMMENT", "Coadded spectrum")]),
             mock_fits.table(
                 rows[i : i + 1],
@@ -118,7 +114,7 @@ def write_lite(root: Path, release: Release, visit: Visit, table, measured, spec
 
 def write_plate(root: Path, release: Release, visit: Visit, table, measured, spectra: Observation):
     """spPlate and spZbest of a visit; [(folder, name, SHA-1)]."""
-    cards = [*plate_cards(visit), *MARK]
+    cards = [*plate_cards(visit), *mock_fits.MARK]
     boss = visit.instrument == "BOSS"
     names = (
         ("FLUX", "IVAR", "ANDMASK", "ORMASK", "WAVEDISP", "PLUGMAP", "SKY")

@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from resurvey import settings
 from resurvey.archive import mock_columns, mock_fits, mock_room
-from resurvey.archive.mock_spectra import MARK
 from resurvey.archive.release import Release
 from resurvey.errors import ResurveyError
 from resurvey.simulate import effects, exposure
@@ -128,7 +127,7 @@ def _write(root: Path, release: Release, rows: np.ndarray, seen: exposure.Exposu
     where = release.settings["paths"]["field"].format(field=int(rows["PLATE"][0]), mjd=int(rows["MJD"][0]))
     folder, _, name = where.rpartition("/")
     parts = [
-        mock_fits.primary([("COMMENT", "Spectra simulated from public templates"), *MARK]),
+        mock_fits.primary([("COMMENT", "Spectra simulated from public templates"), *mock_fits.MARK]),
         mock_fits.image(LOGLAM, [("EXTNAME", "LOGLAM"), ("COMMENT", "log10 of the vacuum wavelength in Angstrom")]),
         mock_fits.table(table, columns, [("EXTNAME", "SPECTRA")]),
     ]
@@ -139,4 +138,8 @@ def _catalogue(root: Path, release: Release, parts: list[np.ndarray]) -> tuple[s
     where = release.settings["catalogue"]
     folder, _, name = where.rpartition("/")
     whole = np.concatenate(parts)
-    return folder, name, mock_fits.write(root / where, [mock_fits.primary(MARK), mock_fits.table(whole, CATALOGUE)])
+    return (
+        folder,
+        name,
+        mock_fits.write(root / where, [mock_fits.primary(mock_fits.MARK), mock_fits.table(whole, CATALOGUE)]),
+    )
