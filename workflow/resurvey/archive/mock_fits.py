@@ -113,3 +113,9 @@ def write(path: str | os.PathLike, parts: Iterable[bytes]) -> str:
             digest.update(part)
             handle.write(part)
     return digest.hexdigest()
+
+
+def catalogue(root: Path, where: str, parts: list[np.ndarray], columns: list[tuple[str, str]]) -> tuple[str, str, str]:
+    """Write the rows of all parts as the one table of `root`/`where`; (folder, name, SHA-1)."""
+    folder, _, name = where.rpartition("/")
+    return folder, name, write(root / where, [primary(MARK), table(np.concatenate(parts), columns)])

@@ -44,7 +44,9 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     job = functools.partial(_field, root=root, release=release, options=options)
     written = list(tqdm(mock_room.spread(job, threads, parts), total=len(parts), desc="mock archive", unit="field"))
     digests = [part["digest"] for part in written]
-    digests.append(_catalogue(root, release, [part["catalogue"] for part in written]))
+    digests.append(
+        mock_fits.catalogue(root, release.settings["catalogue"], [part["catalogue"] for part in written], CATALOGUE)
+    )
     mock_room.checksum_files(root, release, digests, lambda name: False)
     truth = pa.concat_tables([part["truth"] for part in written])
     return mock_room.finished(root, truth, truth_file, options, len(parts))
@@ -233,14 +235,3 @@ def _truth(rows: dict, truth: dict, seen: exposure.Exposure) -> pa.Table:
         "spectrum_id": names, "object": rows["object"], "label": labels.tolist(), "repeat": rows["repeat"], "z": truth["z"],
         "asked_sn": truth["sn"], "sn": seen.sn, "av_galactic": truth["av_galactic"], "ra": rows["ra"], "dec": rows["dec"],
     })  # fmt: skip
-
-
-def _catalogue(root: Path, release: Release, parts: list[np.ndarray]) -> tuple[str, str, str]:
-    where = release.settings["catalogue"]
-    folder, _, name = where.rpartition("/")
-    whole = np.concatenate(parts)
-    return (
-        folder,
-        name,
-        mock_fits.write(root / where, [mock_fits.primary(mock_fits.MARK), mock_fits.table(whole, CATALOGUE)]),
-    )

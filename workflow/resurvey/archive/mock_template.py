@@ -49,7 +49,9 @@ def build(out: Path, release_name: str, options: dict, threads: int = 1) -> dict
     made = mock_room.spread(job, threads, range(count))
     written = list(tqdm(made, total=count, desc="mock archive", unit="file"))
     digests = [part["digest"] for part in written]
-    digests.append(_catalogue(root, release, [part["catalogue"] for part in written]))
+    digests.append(
+        mock_fits.catalogue(root, release.settings["catalogue"], [part["catalogue"] for part in written], CATALOGUE)
+    )
     mock_room.checksum_files(root, release, digests, lambda name: False)
     truth = pa.concat_tables([part["truth"] for part in written])
     return mock_room.finished(root, truth, truth_file, options, count)
@@ -132,14 +134,3 @@ def _write(root: Path, release: Release, rows: np.ndarray, seen: exposure.Exposu
         mock_fits.table(table, columns, [("EXTNAME", "SPECTRA")]),
     ]
     return folder, name, mock_fits.write(root / where, parts)
-
-
-def _catalogue(root: Path, release: Release, parts: list[np.ndarray]) -> tuple[str, str, str]:
-    where = release.settings["catalogue"]
-    folder, _, name = where.rpartition("/")
-    whole = np.concatenate(parts)
-    return (
-        folder,
-        name,
-        mock_fits.write(root / where, [mock_fits.primary(mock_fits.MARK), mock_fits.table(whole, CATALOGUE)]),
-    )

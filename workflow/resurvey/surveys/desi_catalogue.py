@@ -56,10 +56,4 @@ def extract(path: str | os.PathLike, out: str | os.PathLike, meta: dict) -> int:
     Memory does not grow with the catalogue. `meta["origin"]` must agree with the file's MOCK card.
     Raises ResurveyError for a file that is no such catalogue, is cut off, or is of the other origin.
     """
-    table = fits_blocks.layout(path, WANTED)
-    fits_blocks.require_origin(path, table, meta)
-    with fits_blocks.writer(out, SCHEMA, {**meta, "rows": table.rows}) as writer:
-        for rows in fits_blocks.blocks(path, table):
-            columns = [fits_blocks.arrow(rows, table, field) for field in SCHEMA]
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))
-    return table.rows
+    return fits_blocks.extract(path, out, meta, WANTED, SCHEMA)

@@ -183,3 +183,25 @@ def require_origin(path: str | os.PathLike, table: Layout, meta: dict) -> None:
             f"{path}: is a {found} catalogue under an archive that is taken as {meta['origin']}; "
             "delete it and check archive in config.yaml"
         )
+
+
+def extract(
+    path: str | os.PathLike,
+    out: str | os.PathLike,
+    meta: dict,
+    wanted: Wanted,
+    schema: pa.Schema,
+    columns: Callable[[np.ndarray, Layout], list[pa.Array]] | None = None,
+) -> int:
+    """Write the wanted columns of a catalogue to the Parquet file `out`, block by block; returns the number of rows.
+
+    columns: (rows of a block, layout) → arrays in the order of `schema`; without it each is read by its name. `meta["origin"]` must agree with the
+    file's MOCK card. Raises ResurveyError for a file that is no such catalogue, is cut off, or is of the other origin.
+    """
+    table = layout(path, wanted)
+    require_origin(path, table, meta)
+    with writer(out, schema, {**meta, "rows": table.rows}) as target:
+        for rows in blocks(path, table):
+            made = columns(rows, table) if columns else [arrow(rows, table, field) for field in schema]
+            target.write_batch(pa.RecordBatch.from_arrays(made, schema=schema))
+    return table.rows

@@ -5,6 +5,7 @@ A field (observation block) stands in `plate`, the night in `mjd`, the fibre in 
 
 import os
 
+import numpy as np
 import pyarrow as pa
 
 from resurvey.surveys import fits_blocks
@@ -25,16 +26,11 @@ def extract(path: str | os.PathLike, out: str | os.PathLike, meta: dict) -> int:
 
     Raises ResurveyError for a file that is no such catalogue, is cut off, or is of another origin than `meta["origin"]`.
     """
-    table = fits_blocks.layout(path, WANTED)
-    fits_blocks.require_origin(path, table, meta)
-    number = pa.field("targettype", pa.int32())
-    with fits_blocks.writer(out, SCHEMA, {**meta, "rows": table.rows}) as writer:
-        for rows in fits_blocks.blocks(path, table):
-            columns = [fits_blocks.arrow(rows, table, field) for field in SCHEMA if field.name != "targettype"]
-            used = fits_blocks.arrow(rows, table, number).to_pylist()
-            columns.insert(
-                SCHEMA.get_field_index("targettype"),
-                pa.array(["SKY" if use == USED_SKY else "SCIENCE" for use in used]),
-            )
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))
-    return table.rows
+    return fits_blocks.extract(path, out, meta, WANTED, SCHEMA, _columns)
+
+
+def _columns(rows: np.ndarray, table: fits_blocks.Layout) -> list[pa.Array]:
+    """The columns of SCHEMA; the use of a fibre is a number in the file."""
+    used = fits_blocks.arrow(rows, table, pa.field("targettype", pa.int32())).to_pylist()
+    types = pa.array(["SKY" if use == USED_SKY else "SCIENCE" for use in used])
+    return [types if field.name == "targettype" else fits_blocks.arrow(rows, table, field) for field in SCHEMA]

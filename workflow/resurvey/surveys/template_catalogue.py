@@ -5,8 +5,6 @@ A file stands in `plate`, its row in `fiberid`; the columns have SDSS's names.
 
 import os
 
-import pyarrow as pa
-
 from resurvey.surveys import fits_blocks
 from resurvey.surveys.sdss_catalogue import SCHEMA
 
@@ -29,10 +27,4 @@ def extract(path: str | os.PathLike, out: str | os.PathLike, meta: dict) -> int:
 
     Raises ResurveyError for a file that is no such catalogue, is cut off, or is of another origin than `meta["origin"]`.
     """
-    table = fits_blocks.layout(path, WANTED)
-    fits_blocks.require_origin(path, table, meta)
-    with fits_blocks.writer(out, SCHEMA, {**meta, "rows": table.rows}) as writer:
-        for rows in fits_blocks.blocks(path, table):
-            columns = [fits_blocks.arrow(rows, table, field) for field in SCHEMA]
-            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))
-    return table.rows
+    return fits_blocks.extract(path, out, meta, WANTED, SCHEMA)
