@@ -102,7 +102,7 @@ def mocks(folder: str, name: str, count: int, seed, mix="plain", without="nothin
     from resurvey.shards.grid import Grid
     from resurvey.shards.resample import Resampler
     from resurvey.simulate.spectrographs import SPECTROGRAPHS
-    from resurvey.simulate.templates import libraries, mock, recipe
+    from resurvey.simulate.templates import libraries, mock, pipeline, recipe
     from resurvey.surveys.spectrum import Spectrum, pixel_edges
 
     resampler, edges = Resampler(Grid.from_settings(GRID), "flux_conserving"), pixel_edges(NATIVE)
@@ -124,12 +124,13 @@ def mocks(folder: str, name: str, count: int, seed, mix="plain", without="nothin
                     row += 1
                 truth["z"].append(table["z"])
                 truth["sn"].append(seen.sn)
-                truth["number"].append(said(table, seen, library, NATIVE, name))
+                classes = pipeline.fitted_class(name, table, seen, library)
+                truth["number"].append([CLASSES.index(one) for one in classes])
     return flux, {key: np.concatenate(values) for key, values in truth.items()}
 
 
 def split(folder: str, names: list[str], count: int, seed, mix="plain", without="nothing"):
-    """A training.samples.Split of `count` spectra of each class; of several, the class is what `said` says."""
+    """A training.samples.Split of `count` spectra of each class; of several, the class is that of templates.pipeline."""
     from resurvey.training.samples import Split
 
     size = count * len(names)
@@ -144,30 +145,6 @@ def split(folder: str, names: list[str], count: int, seed, mix="plain", without=
         if name != "STAR":
             z[rows] = truth["z"]
     return Split(flux, number, z, sn)
-
-
-def said(table: dict, seen, library, wave: np.ndarray, name: str) -> np.ndarray:
-    """Class numbers (n,) that SDSS's pipeline would give: where galaxy and active nucleus mix, of the templates that fit better.
-
-    At the true redshift, four eigenspectra of quasars or of galaxies and a cubic fit the spectrum without noise, weighted by ivar (Bolton et al.
-    2012 choose class and redshift so). Spectra without such a mixture keep the class of their recipe.
-    """
-    from dataclasses import replace
-
-    from resurvey.inference.refine import chi_square
-
-    mixed = {"QSO": "host_share", "GALAXY": "ew_broad"}.get(name)
-    number = np.full(len(seen.flux), CLASSES.index(name))
-    if mixed is None:
-        return number
-    loglam = np.log10(wave)
-    polynomial = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(wave)), 3).T
-    parts = [replace(part, basis=part.basis[:4]) for part in (library.galaxies, library.quasars_low)]
-    for row in np.flatnonzero(table[mixed] > 0.1):
-        at = np.log1p(table["z"][row : row + 1])
-        chi2 = [chi_square(seen.model[row], seen.ivar[row], loglam, at, part, polynomial)[0] for part in parts]
-        number[row] = CLASSES.index("GALAXY" if chi2[0] < chi2[1] else "QSO")
-    return number
 
 
 def classes_of(network: str) -> list[str]:

@@ -10,7 +10,6 @@ import toy_templates
 from matplotlib.image import imread
 from resurvey import files
 from resurvey.cli import main
-from resurvey.simulate.templates import libraries, registry
 from resurvey.training.job import fit
 from resurvey.training.samples import read_sample
 
@@ -50,13 +49,8 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toys")
-    rows = toy_templates.rows(toy_templates.write(folder))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "templates", lambda collections=None: rows)
-        libraries._load.cache_clear()
+    with toy_templates.registered(tmp_path_factory.mktemp("toys")) as folder:
         yield folder
-    libraries._load.cache_clear()
 
 
 def words(models, out, *more):

@@ -15,7 +15,7 @@ from resurvey.settings import resolving
 from resurvey.shards.build import build_shard
 from resurvey.shards.reading import as_array
 from resurvey.simulate.exposure import Exposure
-from resurvey.simulate.templates import libraries, pipeline, registry
+from resurvey.simulate.templates import libraries, pipeline
 from resurvey.stages import worker
 from resurvey.surveys import registry as readers
 
@@ -31,13 +31,8 @@ def digests(root):
 @pytest.fixture(scope="module")
 def toys(tmp_path_factory):
     """A folder of toy templates that is taken for the registry's."""
-    folder = tmp_path_factory.mktemp("toys")
-    rows = toy_templates.rows(toy_templates.write(folder))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "templates", lambda collections=None: rows)
-        libraries._load.cache_clear()
+    with toy_templates.registered(tmp_path_factory.mktemp("toys")) as folder:
         yield folder
-    libraries._load.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,13 @@
 """A small folder of templates in the forms of the public ones, with registry rows for them: what the tests have where none are shared."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from astropy.io import fits
-from resurvey.simulate.templates import registry
+from resurvey.simulate.templates import libraries, registry
 from resurvey.simulate.templates.libraries import STAR_TYPES
 
 WAVE = {"stack_lrg": 2500, "stack_elg": 1750, "stack_agn2": 2300, "stack_agn1": 1150, "stack_agn1_high": 950}
@@ -74,3 +77,14 @@ def rows(made: dict[str, Path]) -> list[registry.Template]:
         registry.Template(role, "toy", "nobody/toys", "0" * 40, path.name, "none", {path.name: registry.sha256(path)})
         for role, path in made.items()
     ]
+
+
+@contextlib.contextmanager
+def registered(folder: Path) -> Iterator[Path]:
+    """Write such templates; meanwhile they are the registry's."""
+    found = rows(write(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "templates", lambda collections=None: found)
+        libraries._load.cache_clear()
+        yield folder
+    libraries._load.cache_clear()
